@@ -1,0 +1,1 @@
+"""Load medical images by name, through plugins."""

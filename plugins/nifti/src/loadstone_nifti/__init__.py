@@ -1,0 +1,1 @@
+"""Loadstone plugin for NIfTI-1 and NIfTI-2 files, plain and compressed."""

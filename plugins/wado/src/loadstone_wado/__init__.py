@@ -1,0 +1,1 @@
+"""Loadstone plugin for DICOM: files and folders, WADO-RS, WADO-URI."""

@@ -1,0 +1,1 @@
+"""Loadstone plugin for PNG and JPEG images, from files and over HTTP."""
