@@ -1,0 +1,53 @@
+"""What to do about images that do not form a regular volume."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Final, Literal, get_args, get_type_hints
+
+from loadstone.errors import LoadstoneError
+
+__all__ = ["DEFAULT_POLICY", "GeometryPolicy"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GeometryPolicy:
+    """
+    What to do about each kind of irregularity.
+
+    ``"raise"`` refuses the volume with a `GeometryError` that carries the report. ``"ignore"`` gives the
+    images in the order of their positions as an array and leaves what they do not vouch for unknown: no
+    affine, no spacing of k. Nothing is interpolated, filled or averaged. The report is the same whatever the
+    policy.
+
+    Raises
+    ------
+    LoadstoneError
+        If a value is none of those documented.
+    """
+
+    gap: Literal["raise", "ignore"] = "raise"
+    """Slices are missing: distances are multiples of the smallest."""
+    duplicate: Literal["raise", "first", "ignore"] = "raise"
+    """Several images lie at one position. ``"first"`` keeps the image of each that was given first."""
+    tilt: Literal["shear", "raise"] = "shear"
+    """The slices advance at an angle to their normal (gantry tilt). ``"shear"``: the exact affine."""
+    irregular: Literal["raise", "ignore"] = "raise"
+    """The slices are not equally spaced along a line."""
+    incomplete: Literal["raise", "ignore"] = "raise"
+    """Some images say where they lie and others do not; ignored, all stay in the order given."""
+    mixed: Literal["raise", "ignore"] = "raise"
+    """Orientation, pixel spacing or frame of reference differ; ignored, all stay in the order given."""
+
+    def __post_init__(self) -> None:
+        """Refuse values that nobody documented."""
+        allowed = get_type_hints(type(self))
+        for each in fields(self):
+            value, choices = getattr(self, each.name), get_args(allowed[each.name])
+            if value not in choices:
+                names = ", ".join(map(repr, choices))
+                raise LoadstoneError(f"GeometryPolicy({each.name}={value!r})", hint=f"Use one of {names}.")
+
+
+DEFAULT_POLICY: Final = GeometryPolicy()
+"""Refuses everything but tilt, which an affine can say exactly."""
