@@ -1,0 +1,58 @@
+"""The records of plugins, checked, with who made them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Generic, TypeAlias, TypeVar
+
+from loadstone._plugins.index import CORE_SCHEMES
+from loadstone.hookspecs import API_VERSION, ImageLoader, VolumeLoader
+from loadstone.ids import scheme_of
+from loadstone.image import LoaderInfo
+
+__all__ = ["ImageRegistration", "Registration", "VolumeRegistration", "api_mismatch", "faults"]
+
+R = TypeVar("R", ImageLoader, VolumeLoader)
+
+
+@dataclass(frozen=True, slots=True)
+class Registration(Generic[R]):
+    """A loader that is ready for use."""
+
+    record: R
+    """What the plugin gave."""
+    info: LoaderInfo
+    """Who made it: goes into every image and volume."""
+
+
+ImageRegistration: TypeAlias = Registration[ImageLoader]
+VolumeRegistration: TypeAlias = Registration[VolumeLoader]
+
+
+def api_mismatch(record: ImageLoader | VolumeLoader) -> str:
+    """Say for which other plugin API a record is built; empty if for this one."""
+    if record.api == API_VERSION:
+        return ""
+    return f"built for plugin API {record.api}, this loadstone supports {API_VERSION}"
+
+
+def faults(record: ImageLoader | VolumeLoader) -> Iterator[str]:
+    """Yield what is wrong with a record's fields."""
+    if not isinstance(record.scheme, str) or scheme_of(f"{record.scheme}:") is None:
+        yield f"the scheme {record.scheme!r} is not a letter, then 1 to 62 letters, digits, '.' or '-'"
+    elif record.scheme.lower() in CORE_SCHEMES:
+        yield f"the scheme {record.scheme!r} belongs to the core, which resolves it by suffix"
+    required, optional = (("load",), ("load_many", "metadata", "canonical"))
+    if isinstance(record, VolumeLoader):
+        required, optional = ("open",), ()
+    for name in required + optional:
+        value = getattr(record, name)
+        if not callable(value) and (name in required or value is not None):
+            yield f"{name} is {value!r}, which cannot be called"
+    if isinstance(record, ImageLoader) and not _is_batch_size(record.batch_size):
+        yield f"batch_size is {record.batch_size!r}, which is neither None nor at least 1"
+
+
+def _is_batch_size(value: object) -> bool:
+    return value is None or (isinstance(value, int) and value >= 1)

@@ -1,0 +1,7 @@
+"""What authors of plugins need to test them."""
+
+from __future__ import annotations
+
+from loadstone.testing.sandbox import PluginSandbox
+
+__all__ = ["PluginSandbox"]
