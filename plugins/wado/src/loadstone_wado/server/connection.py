@@ -135,7 +135,7 @@ class Connection:
             return self.responder.respond(request)
         except RequestRefusedError as error:
             return _refusal(error)
-        except Exception:  # the client gets an answer, the log the traceback
+        except Exception:  # the client gets an answer, the log the rest
             logger.exception("%s failed", request.method)
             return _refusal(RequestRefusedError("the server failed; its log says why"))
 
@@ -150,7 +150,7 @@ class Connection:
             raise UnauthorizedError("Bearer")
 
     def _wait_finds_nobody(self) -> bool:
-        """Wait as long as the behaviour says; return whether the client, or the server, has gone meanwhile."""
+        """Wait as long as the behaviour says; return whether the client or the server went meanwhile."""
         if self.closing.wait(self.behaviour.latency):
             return True
         self.peer.settimeout(0)

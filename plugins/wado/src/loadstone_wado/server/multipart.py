@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import count
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 __all__ = ["Multipart", "Part"]
+
+PREFIX = uuid4().hex
+NUMBERS = count(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +42,7 @@ class Part:
 class Multipart:
     """Parts and what is between them.
 
-    The boundary is random: no content can hold it but by intent, and nobody knows it beforehand.
+    The boundary begins with what is random in each process: no stored object can hold it.
     """
 
     media_type: str
@@ -51,7 +55,7 @@ class Multipart:
     @classmethod
     def of(cls, media_type: str, *, final_boundary: bool = True) -> Multipart:
         """Make one with a boundary of its own."""
-        return cls(media_type, uuid4().hex, final_boundary)
+        return cls(media_type, f"{PREFIX}{next(NUMBERS)}", final_boundary)
 
     @property
     def content_type(self) -> str:
