@@ -147,11 +147,11 @@ def duplicates(groups: npt.NDArray[np.intp], order: npt.NDArray[np.intp]) -> Fin
 def single_slice(extent: float | None, source: str | None) -> Finding:
     """Say where the extent of one slice along k comes from."""
     if extent is None or source is None:
-        return Finding(FindingKind.SINGLE_SLICE, "one slice, of which no extent along k is recorded")
+        return Finding(FindingKind.SINGLE_SLICE, "one slice position, no extent along k is recorded")
     name = {"spacing_between_slices": "SpacingBetweenSlices", "slice_thickness": "SliceThickness"}[source]
     return Finding(
         FindingKind.SINGLE_SLICE,
-        f"one slice; its extent along k, {_mm(extent)}, is {name}",
+        f"one slice position; the extent along k, {_mm(extent)}, is {name}",
         distances=(extent,),
     )
 

@@ -38,24 +38,13 @@ class Precision:
         return 0.0 if self.decimals is None else 0.5 * 10.0 ** -max(self.decimals, 0)
 
     def tolerance(self, spacing: float) -> float:
-        """By how many mm a slice may be off the line."""
-        return min(_RELATIVE * spacing + self.half, _MOST_MM)
-
-    @property
-    def rounding(self) -> float:
-        """How far rounding alone may leave a coordinate off the line: its own, and that of its ends."""
-        return min(2 * self.half, _MOST_MM)
-
-    def on_line(self, residuals: FloatArray, spacing: float) -> npt.NDArray[np.bool_]:
         """
-        Say which of the residuals ``(n, 3)`` are within tolerance.
+        By how many mm each coordinate of a slice may be off the line.
 
-        Where the text is coarse against the spacing, what rounding alone explains is accepted too.
+        1 % of the spacing and half the last decimal; but where the text is coarse against the spacing, what
+        rounding alone explains: half a decimal for the slice, half for the ends that the line goes through.
         """
-        near = np.linalg.norm(residuals, axis=1) <= self.tolerance(spacing)
-        rounded = np.abs(residuals).max(axis=1) <= self.rounding
-        result: npt.NDArray[np.bool_] = near | rounded
-        return result
+        return min(max(_RELATIVE * spacing, self.half) + self.half, _MOST_MM)
 
 
 def same_position(positions: FloatArray, distances: FloatArray, precision: Precision) -> npt.NDArray[np.intp]:
@@ -79,7 +68,7 @@ def same_position(positions: FloatArray, distances: FloatArray, precision: Preci
     spacing = _typical(np.diff(distances))
     # Less than half a slice, so that coarse text never melts neighbours into one.
     tolerance = max(min(precision.tolerance(spacing), spacing / 2), _FINEST_MM)
-    apart = np.linalg.norm(np.diff(positions, axis=0), axis=1) > tolerance
+    apart = np.abs(np.diff(positions, axis=0)).max(axis=1) > tolerance
     return np.concatenate(([0], np.cumsum(apart)))
 
 
@@ -111,7 +100,7 @@ class Line:
     grid: FloatArray
     """``(n,)``: the place of each slice on the grid; 0, 1, 2, … unless there are gaps."""
     deviations: FloatArray
-    """``(n,)``: how far each is off the line, mm."""
+    """``(n,)``: how far each is off the line, mm: in its worst coordinate, as text rounds each alone."""
     off: npt.NDArray[np.bool_]
     """``(n,)``: which are further off than accepted."""
     tolerance: float
@@ -154,7 +143,7 @@ def fit_line(positions: FloatArray, normal: FloatArray, precision: Precision) ->
     grid = _integer_grid(line.along)
     gapped = _line("gap", positions, grid, normal, precision)
     # With a step of less than four tolerances, anything would count as a multiple of it.
-    if not gapped.off.any() and 4 * max(gapped.tolerance, precision.rounding) < gapped.spacing:
+    if not gapped.off.any() and 4 * gapped.tolerance < gapped.spacing:
         return gapped
     return replace(line, kind="irregular")
 
@@ -177,8 +166,8 @@ def _line(
 ) -> Line:
     extent = positions[-1] - positions[0]
     step = extent / grid[-1]
-    residuals = positions - positions[0] - grid[:, np.newaxis] * step
-    spacing = float(np.linalg.norm(step))
+    deviations = np.abs(positions - positions[0] - grid[:, np.newaxis] * step).max(axis=1)
+    tolerance = precision.tolerance(float(np.linalg.norm(step)))
     across = float(np.linalg.norm(extent - (extent @ normal) * normal))
     degrees = float(np.degrees(np.arctan2(across, extent @ normal)))
     return Line(
@@ -188,9 +177,9 @@ def _line(
         step=step,
         normal=normal,
         grid=grid,
-        deviations=np.linalg.norm(residuals, axis=1),
-        off=~precision.on_line(residuals, spacing),
-        tolerance=precision.tolerance(spacing),
+        deviations=deviations,
+        off=deviations > tolerance,
+        tolerance=tolerance,
         degrees=degrees,
         # Rounding can move each end by half a decimal in each of three coordinates.
         tilted=degrees > _TILT_DEGREES and across > 2 * 3**0.5 * precision.half,

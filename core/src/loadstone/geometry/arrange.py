@@ -17,7 +17,7 @@ from loadstone.geometry._refusal import refuse
 from loadstone.geometry.affine import Affine, checked_affine, direction_and_spacing
 from loadstone.geometry.policy import DEFAULT_POLICY, GeometryPolicy
 from loadstone.geometry.report import Finding, FindingKind, GeometryReport
-from loadstone.geometry.stacks import table_mixture
+from loadstone.geometry.stacks import frame_of_reference_per_image, table_mixture
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -190,7 +190,7 @@ def _stacked(
     along = table.positions @ normal
     order = np.argsort(along, kind="stable")
     groups = same_position(table.positions[order], along[order], precision)
-    found = as_given.report
+    found = as_given.report.adding(*frame_of_reference_per_image(table))
     firsts = order
     if groups[-1] + 1 < len(order):
         order = order[np.lexsort((order, groups))]

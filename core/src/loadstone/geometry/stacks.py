@@ -13,7 +13,7 @@ from loadstone.geometry._planes import PlaneTable, rows_of
 from loadstone.geometry.report import Finding, FindingKind
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from loadstone.metadata import ImagePlane
 
@@ -24,6 +24,9 @@ _ORIENTATION: Final = 1e-4
 _SPACING: Final = 1e-4
 """Largest relative difference of a pixel spacing within a stack."""
 
+_FEWEST: Final = 3
+"""Images from which on frames of reference that all differ are taken for damage, not for information."""
+
 Labels = npt.NDArray[np.intp]
 
 
@@ -33,7 +36,9 @@ def split_stacks(
     """
     Divide images into groups that agree in orientation, pixel spacing, size and frame of reference.
 
-    Unknown agrees with unknown only. Which groups arise does not depend on the order of the images.
+    Unknown agrees with unknown only. Where each of three or more images names a frame of reference of its
+    own, these tell nothing (de-identification replaced them) and are not looked at. Which groups arise does
+    not depend on the order of the images.
 
     Parameters
     ----------
@@ -61,10 +66,8 @@ def split_stacks(
     >>> split_stacks([axial, coronal, axial], [(64, 64)] * 3)
     ((0, 2), (1,))
     """
-    total = np.zeros(len(planes), dtype=np.intp)
-    for labels in _labels(PlaneTable.of(planes), _size_array(planes, sizes)).values():
-        total = _numbered_anew(total * (labels.max(initial=0) + 1) + labels)
-    return _groups(total)
+    table = PlaneTable.of(planes)
+    return _groups(_combined(_labels(table, _size_array(planes, sizes)).values(), len(planes)))
 
 
 def mixture(planes: Sequence[ImagePlane], sizes: Sequence[tuple[int, int]]) -> tuple[Finding, ...]:
@@ -105,22 +108,52 @@ def _size_array(planes: Sequence[ImagePlane], sizes: Sequence[tuple[int, int]]) 
 
 
 def _labels(table: PlaneTable, sizes: npt.NDArray[np.float64]) -> dict[FindingKind, Labels]:
-    return {
+    labels = {
         FindingKind.MIXED_ORIENTATION: _clusters(table.orientations, _ORIENTATION),
         FindingKind.MIXED_SPACING: _clusters(np.log(table.pixel_spacings), _SPACING),
         FindingKind.MIXED_SIZE: _clusters(sizes, 0.0),
-        FindingKind.MIXED_FRAME_OF_REFERENCE: table.frames_of_reference,
     }
+    frames = _meaningful(table.frames_of_reference, _combined(labels.values(), len(sizes)))
+    return labels | {FindingKind.MIXED_FRAME_OF_REFERENCE: frames}
+
+
+def _meaningful(frames: Labels, groups: Labels) -> Labels:
+    """Make frames of reference one where, in a group of at least three images, no two share one."""
+    sizes = np.bincount(groups)
+    distinct = np.bincount(groups[np.unique(_combined((groups, frames), len(groups)), return_index=True)[1]])
+    meaningless = (distinct == sizes) & (sizes >= _FEWEST)
+    return np.where(meaningless[groups], 0, frames + 1) if meaningless.any() else frames
+
+
+def frame_of_reference_per_image(table: PlaneTable) -> tuple[Finding, ...]:
+    """Say that frames of reference were not looked at, for images that are otherwise of one kind."""
+    count = len(table.frames_of_reference)
+    if count < _FEWEST or int(table.frames_of_reference.max()) + 1 < count:
+        return ()
+    message = f"each of {count} images names another frame of reference: they tell nothing, and are not used"
+    return (Finding(FindingKind.FRAME_OF_REFERENCE_PER_IMAGE, message),)
+
+
+def _combined(labels: Iterable[Labels], count: int) -> Labels:
+    """Number rows so that equal numbers agree in all labels."""
+    total = np.zeros(count, dtype=np.intp)
+    for each in labels:
+        if each.max(initial=0) > 0:
+            # Numbered anew without holes, so that products of numbers stay small.
+            total = np.unique(total * (each.max() + 1) + each, return_inverse=True)[1].reshape(-1)
+    return total
 
 
 def _clusters(rows: npt.NDArray[np.float64], tolerance: float) -> Labels:
     """Number rows: equal ones differ by at most the tolerance in each column; NaN is a value of its own."""
-    total = np.zeros(len(rows), dtype=np.intp)
-    for column in rows.T:
-        if len(column) and (np.ptp(column) > tolerance or np.isnan(column).any()):
-            labels = _column_clusters(column, tolerance)
-            total = _numbered_anew(total * (labels.max() + 1) + labels)
-    return total
+    return _combined(
+        (
+            _column_clusters(column, tolerance)
+            for column in rows.T
+            if len(column) and (np.ptp(column) > tolerance or np.isnan(column).any())
+        ),
+        len(rows),
+    )
 
 
 def _column_clusters(column: npt.NDArray[np.float64], tolerance: float) -> Labels:
@@ -136,12 +169,6 @@ def _column_clusters(column: npt.NDArray[np.float64], tolerance: float) -> Label
     labels = np.empty(len(column), dtype=np.intp)
     labels[order] = np.cumsum(cuts[:-1])
     return labels
-
-
-def _numbered_anew(labels: Labels) -> Labels:
-    """Number from 0 without holes, so that products of numbers stay small."""
-    _, inverse = np.unique(labels, return_inverse=True)
-    return inverse.reshape(-1)
 
 
 def _groups(labels: Labels) -> tuple[tuple[int, ...], ...]:
