@@ -1,0 +1,98 @@
+"""
+From the bytes of a PNG or JPEG to an array.
+
+imagecodecs decodes all of them: it is exact where Pillow cuts 16 bits a sample to 8 or gets transparent grey
+of 4 bits wrong, refuses a PNG whose pixels end early where Pillow pads it, and reads 12-bit and lossless JPEG.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import imagecodecs
+import numpy as np
+import numpy.typing as npt
+
+from loadstone.errors import DecodeError, IntegrityError
+from loadstone_web import png
+from loadstone_web.exif import upright
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from loadstone_web.header import WebHeader
+
+__all__ = ["decode"]
+
+_GREY_ALPHA = 2
+
+
+def decode(data: bytes, header: WebHeader, out: npt.NDArray[Any], *, source: str) -> None:
+    """
+    Decode an image whose header was read with ``verify=True`` and is within the limits.
+
+    Parameters
+    ----------
+    data
+        The whole file.
+    header
+        What `read_header` made of it.
+    out
+        C-contiguous, with shape and dtype of the header: ``(rows, columns)`` grey, ``(rows, columns, 3)`` RGB
+        or ``(rows, columns, 4)`` RGBA; upright when done.
+    source
+        What is decoded, for messages.
+
+    Raises
+    ------
+    DecodeError
+        If the decoder refuses the data.
+    IntegrityError
+        If the pixels are not those that the header describes.
+    """
+    try:
+        stored = _decoder(header)(data, out if header.orientation == 1 else None)
+    except Exception as error:  # decoders raise what they like: OSError, ValueError, UnicodeDecodeError
+        raise DecodeError(
+            f"the {header.format} ({header.kind}) cannot be decoded: {error}",
+            source=source,
+            hint="Fetch the file again, or look at it with another program.",
+        ) from error
+    if stored is out:
+        return
+    if stored.shape != header.stored_shape or stored.dtype != header.dtype:
+        raise IntegrityError(
+            f"the {header.format} decodes to {stored.dtype} {stored.shape}, "
+            f"its header says {header.dtype} {header.stored_shape}",
+            source=source,
+        )
+    np.copyto(out, upright(stored, header.orientation))
+
+
+def _decoder(header: WebHeader) -> Callable[[bytes, npt.NDArray[Any] | None], npt.NDArray[Any]]:
+    if header.format == "PNG":
+        expanded = header.stored_samples == _GREY_ALPHA or (header.kind == "grey" and header.transparent)
+        return _grey_alpha_png if expanded else _png
+    return _cmyk_jpeg if header.stored_samples == 4 else _jpeg
+
+
+def _png(data: bytes, out: npt.NDArray[Any] | None) -> npt.NDArray[Any]:
+    # Without texts and profiles there is nothing to unpack, and nothing to warn about, but pixels
+    stored: npt.NDArray[Any] = imagecodecs.png_decode(png.essential(data), out=out)
+    return stored
+
+
+def _grey_alpha_png(data: bytes, out: npt.NDArray[Any] | None) -> npt.NDArray[Any]:
+    return _png(data, None)[..., [0, 0, 0, 1]]
+
+
+def _jpeg(data: bytes, out: npt.NDArray[Any] | None) -> npt.NDArray[Any]:
+    stored: npt.NDArray[Any] = imagecodecs.jpeg8_decode(data, out=out)
+    return stored
+
+
+def _cmyk_jpeg(data: bytes, out: npt.NDArray[Any] | None) -> npt.NDArray[Any]:
+    """Turn CMYK and YCCK, which all programs store inverted as Adobe does, into RGB."""
+    stored: npt.NDArray[Any] = imagecodecs.jpeg8_decode(data)  # inverted: 255 is no ink
+    ink = stored.astype(np.uint16)
+    return ((ink[..., :3] * ink[..., 3:] + 127) // 255).astype(np.uint8)

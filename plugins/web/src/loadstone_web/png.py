@@ -1,0 +1,187 @@
+"""
+The chunks of a PNG file (W3C PNG, third edition).
+
+The walk finds truncation and wrong checksums before a decoder sees the file: decoders differ in what they let
+pass, and half a picture is worse than an error.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from io import SEEK_END, BytesIO
+from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
+
+from loadstone.errors import DecodeError, IntegrityError
+from loadstone_web.exif import orientation_of
+from loadstone_web.header import WebHeader
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["SIGNATURE", "Chunk", "chunks", "essential", "read_header"]
+
+SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
+
+_GREY, _COLOUR, _PALETTE, _GREY_ALPHA, _COLOUR_ALPHA = 0, 2, 3, 4, 6
+_KINDS = {
+    _GREY: ("grey", 1, (1, 2, 4, 8, 16)),
+    _COLOUR: ("RGB", 3, (8, 16)),
+    _PALETTE: ("palette", 1, (1, 2, 4, 8)),
+    _GREY_ALPHA: ("grey and alpha", 2, (8, 16)),
+    _COLOUR_ALPHA: ("RGBA", 4, (8, 16)),
+}
+"""Colour type to its name, stored samples and legal bit depths (table 12 of the specification)."""
+
+_WANTED = frozenset({b"IHDR", b"tRNS", b"eXIf", b"acTL"})
+_CRITICAL = frozenset({b"IHDR", b"PLTE", b"IDAT", b"IEND"})
+_MOST_BYTES = 2**31 - 1
+_EXIF_MOST_BYTES = 2**16
+_IHDR_BYTES = 13
+_PIECE = 2**20
+
+
+class Chunk(NamedTuple):
+    """One chunk."""
+
+    kind: bytes
+    """Its four letters."""
+    offset: int
+    """Where its data begins in the file."""
+    length: int
+    """Bytes of its data."""
+
+
+def chunks(file: BinaryIO, *, source: str) -> Iterator[Chunk]:
+    """
+    Yield every chunk up to ``IEND``; the file stands at the chunk's data, and may be left anywhere.
+
+    Raises
+    ------
+    IntegrityError
+        If the file ends before ``IEND`` does.
+    """
+    size = file.seek(0, SEEK_END)
+    offset = len(SIGNATURE)
+    kind = b""
+    while kind != b"IEND":
+        file.seek(offset)
+        head = file.read(8)
+        length, kind = struct.unpack(">I4s", head) if len(head) == 8 else (0, b"")
+        end = offset + 12 + length
+        if not kind or length > _MOST_BYTES or end > size:
+            what = f"the chunk {kind!r} would end at byte {end:,}" if kind else "there is no IEND chunk"
+            raise IntegrityError(
+                f"the PNG is truncated: {what} of {size:,}", source=source, hint="Fetch it again."
+            )
+        yield Chunk(kind, offset + 8, length)
+        offset = end
+
+
+def essential(data: bytes) -> bytes:
+    """Return the same PNG without the chunks that do not change pixels (texts, profiles, times)."""
+    with_pixels = _CRITICAL | {b"tRNS"}
+    kept = [
+        data[chunk.offset - 8 : chunk.offset + chunk.length + 4]
+        for chunk in chunks(BytesIO(data), source="")
+        if chunk.kind in with_pixels
+    ]
+    return b"".join((SIGNATURE, *kept))
+
+
+def read_header(file: BinaryIO, *, verify: bool, source: str) -> WebHeader:
+    """
+    Read what `WebHeader` holds.
+
+    Parameters
+    ----------
+    file
+        Seekable.
+    verify
+        Whether to check the checksums of the chunks that make the pixels.
+    source
+        What is read, for messages.
+
+    Raises
+    ------
+    IntegrityError
+        If the file is truncated or a checksum is wrong.
+    DecodeError
+        If ``IHDR`` makes no sense.
+    """
+    found: dict[bytes, bytes] = {}
+    kinds: set[bytes] = set()
+    for chunk in chunks(file, source=source):
+        if not kinds and chunk.kind != b"IHDR":
+            raise DecodeError("the first chunk of the PNG is not IHDR", source=source)
+        kinds.add(chunk.kind)
+        if verify and chunk.kind in _CRITICAL:
+            _check_sum(file, chunk, source)
+        if chunk.kind in _WANTED and chunk.kind not in found:
+            file.seek(chunk.offset)
+            found[chunk.kind] = file.read(min(chunk.length, _EXIF_MOST_BYTES))
+    if b"IDAT" not in kinds:
+        raise IntegrityError("the PNG has no pixel data (no IDAT chunk)", source=source)
+    return _header(found, source)
+
+
+def _check_sum(file: BinaryIO, chunk: Chunk, source: str) -> None:
+    checksum = zlib.crc32(chunk.kind)
+    left = chunk.length
+    file.seek(chunk.offset)
+    while left:
+        piece = file.read(min(left, _PIECE))
+        if not piece:
+            break
+        checksum = zlib.crc32(piece, checksum)
+        left -= len(piece)
+    if file.read(4) != checksum.to_bytes(4, "big"):
+        raise IntegrityError(
+            f"the checksum of the PNG chunk {chunk.kind.decode('ascii')} is wrong",
+            source=source,
+            hint="Fetch it again.",
+        )
+
+
+def _header(found: dict[bytes, bytes], source: str) -> WebHeader:
+    ihdr = found[b"IHDR"]
+    if len(ihdr) != _IHDR_BYTES:
+        raise DecodeError(f"the PNG chunk IHDR has {len(ihdr)} bytes, not {_IHDR_BYTES}", source=source)
+    columns, rows, depth, colour, compression, filtering, interlace = struct.unpack(">IIBBBBB", ihdr)
+    kind, samples, depths = _KINDS.get(colour, ("", 0, ()))
+    wrong = (
+        (not kind and f"colour type {colour}")
+        or (depth not in depths and f"{depth} bits a sample for {kind}")
+        or (not (0 < rows <= _MOST_BYTES and 0 < columns <= _MOST_BYTES) and f"{columns} x {rows} pixels")
+        or (compression and f"compression method {compression}")
+        or (filtering and f"filter method {filtering}")
+        or (interlace > 1 and f"interlace method {interlace}")
+    )
+    if wrong:
+        raise DecodeError(f"the PNG header says {wrong}, which PNG does not have", source=source)
+    transparent = b"tRNS" in found and colour in {_GREY, _COLOUR, _PALETTE}
+    return WebHeader(
+        format="PNG",
+        stored_rows=rows,
+        stored_columns=columns,
+        samples=_samples(colour, transparent=transparent),
+        bits=max(depth, 8),
+        stored_bits=depth,
+        stored_samples=samples,
+        kind=kind,
+        transparent=transparent,
+        interlaced=bool(interlace),
+        orientation=orientation_of(found.get(b"eXIf", b"")),
+        frames=_frames(found.get(b"acTL", b"")),
+    )
+
+
+def _samples(colour: int, *, transparent: bool) -> int:
+    """Return the samples of the array: grey with any transparency becomes RGBA, which every caller knows."""
+    if transparent or colour in {_GREY_ALPHA, _COLOUR_ALPHA}:
+        return 4
+    return 1 if colour == _GREY else 3
+
+
+def _frames(actl: bytes) -> int:
+    return max(1, int.from_bytes(actl[:4], "big")) if len(actl) == 8 else 1

@@ -1,0 +1,129 @@
+"""The bytes behind a ``web:`` id: a local file, an http(s) URL, or a ``data:`` URL that carries them."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+from urllib.parse import unquote, unquote_to_bytes, urlsplit
+
+from loadstone.errors import FetchError, InvalidIdError, LimitError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from loadstone.context import LoadContext
+    from loadstone.ids import ImageId
+
+__all__ = ["is_remote", "label", "local_path", "opened", "read"]
+
+_REMOTE = ("http:", "https:")
+_DATA = "data:"
+_FILE = "file:"
+
+
+def is_remote(image_id: ImageId) -> bool:
+    """Say whether the id names something that only a server has."""
+    return image_id.rest[:6].lower().startswith(_REMOTE)
+
+
+def _is_data(image_id: ImageId) -> bool:
+    return image_id.rest[:5].lower() == _DATA
+
+
+def label(image_id: ImageId) -> str:
+    """Return the id for messages: a ``data:`` URL without its data, a URL without user and query."""
+    rest = image_id.rest
+    if _is_data(image_id):
+        return f"web:{rest.partition(',')[0][:64]},…"
+    if is_remote(image_id):
+        url = urlsplit(rest)
+        return f"web:{url.scheme}://{url.netloc.rpartition('@')[2]}{url.path}"
+    return str(image_id)
+
+
+def local_path(image_id: ImageId) -> Path:
+    """
+    Return the file that an id names which is neither remote nor data.
+
+    ``loadstone.to_id`` percent-encodes ``?``, ``#`` and ``%`` of a path; they are decoded here.
+    """
+    rest = image_id.rest
+    return Path(unquote(urlsplit(rest).path if rest[:5].lower() == _FILE else rest))
+
+
+def read(image_id: ImageId, context: LoadContext) -> bytes:
+    """
+    Return all bytes that an id names.
+
+    Raises
+    ------
+    FetchError
+        If they cannot be had.
+    LimitError
+        If they are more than ``max_response_bytes``.
+    InvalidIdError
+        If a ``data:`` URL is malformed.
+    """
+    if is_remote(image_id):
+        return context.fetch(image_id.rest).body
+    most = context.settings.max_response_bytes
+    with opened(image_id, context) as file:
+        data = file.read(most + 1)
+    if len(data) > most:
+        raise LimitError(
+            f"there are more than max_response_bytes={most:,} bytes",
+            source=label(image_id),
+            hint="Raise max_response_bytes (LOADSTONE_MAX_RESPONSE_BYTES) if the image is trusted.",
+        )
+    return data
+
+
+@contextmanager
+def opened(image_id: ImageId, context: LoadContext) -> Iterator[BinaryIO]:
+    """
+    Open what an id names on this machine: a file, or the data in the id itself.
+
+    Raises
+    ------
+    FetchError
+        If the file cannot be opened or read.
+    InvalidIdError
+        If a ``data:`` URL is malformed.
+    """
+    if _is_data(image_id):
+        yield BytesIO(_decode_data_url(image_id))
+        return
+    with context.reading():
+        try:
+            with local_path(image_id).open("rb") as file:
+                yield file
+        except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+            raise FetchError(
+                f"the file cannot be read: {getattr(error, 'strerror', None) or error}",
+                source=label(image_id),
+                hint="Check the path and its permissions.",
+            ) from error
+
+
+def _decode_data_url(image_id: ImageId) -> bytes:
+    """Decode ``data:[<media type>][;base64],<data>`` (RFC 2397); the media type is not believed."""
+    head, comma, text = image_id.rest.partition(",")
+    if not comma:
+        raise InvalidIdError(
+            "the data URL has no comma in front of its data",
+            source=label(image_id),
+            hint="Write web:data:image/png;base64,<data>.",
+        )
+    data = unquote_to_bytes(text)
+    if not head.lower().endswith(";base64"):
+        return data
+    try:
+        return base64.b64decode(b"".join(data.split()), validate=True)
+    except binascii.Error as error:
+        raise InvalidIdError(
+            f"the data of the URL is not base64: {error}", source=label(image_id), hint="Encode it again."
+        ) from error
