@@ -2,8 +2,8 @@
 Which plugins are installed, which of them serves a scheme, and when it is imported.
 
 `index` reads entry points without importing anything, `policy` and `precedence` choose between the claims,
-`activation` imports and checks one plugin, `installed` keeps what one look at the environment found, `run_time` what
-the program registered itself, and `registry` is the door to all of it.
+`activation` imports and checks one plugin, `installed` keeps what one look at the environment found,
+`run_time` what the program registered itself, and `registry` is the door to all of it.
 """
 
 from __future__ import annotations

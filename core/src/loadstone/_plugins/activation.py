@@ -1,4 +1,4 @@
-"""Import one plugin, call its hooks, check what it returns; nothing of it is visible before all of that went well."""
+"""Import one plugin, call its hooks, check what it returns; nothing of it is visible before all went well."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = ["ActivationError", "ActivePlugin", "HookManager", "activate"]
 _PREFIX = "loadstone_"
 _MARK = "loadstone_impl"
 
-L = TypeVar("L", ImageLoader, VolumeLoader)
+L = TypeVar("L", bound="ImageLoader | VolumeLoader")
 T = TypeVar("T")
 
 
@@ -50,15 +50,11 @@ class ActivationError(Exception):
         super().__init__(reason)
 
     def told_to(self, candidate: Candidate) -> LoadstoneError:
-        """Return a new error for the claim that was used: one that is raised twice would collect tracebacks."""
-        error: LoadstoneError
+        """Return a new error for the claim that was used: one raised twice would collect tracebacks."""
         if self.contract:
             source = f"{candidate.claimant} ({candidate.value})"
-            error = PluginContractError(self.reason, source=source, hint=self.hint)
-        else:
-            error = PluginLoadError(candidate.name, candidate.claimant, candidate.value, self.reason)
-        error.__cause__ = self.__cause__
-        return error
+            return PluginContractError(self.reason, source=source, hint=self.hint)
+        return PluginLoadError(candidate.name, candidate.claimant, candidate.value, self.reason)
 
 
 class HookManager(pluggy.PluginManager):
@@ -69,7 +65,7 @@ class HookManager(pluggy.PluginManager):
         self.add_hookspecs(hookspecs)
 
     def parse_hookimpl_opts(self, plugin: object, name: str) -> HookimplOpts | None:
-        """Leave all other attributes alone: getting a lazy one would import what it stands for (pluggy < 1.7)."""
+        """Leave other attributes alone: getting a lazy one would import what it stands for (pluggy < 1.7)."""
         if name.startswith(_PREFIX) or _is_marked(plugin, name):
             return super().parse_hookimpl_opts(plugin, name)
         return None
@@ -108,7 +104,8 @@ def activate(candidate: Candidate, index: PluginIndex) -> ActivePlugin:
     ------
     ActivationError
         If it cannot be imported, breaks the contract or is built for another plugin API. A plugin that raises
-        `SystemExit` at import counts as broken, too: it must not end the program of somebody who asked for an image.
+        `SystemExit` at import counts as broken, too: it must not end the program of somebody who asked for an
+        image.
     """
     info = LoaderInfo(candidate.value, candidate.distribution, candidate.version)
     plugin = _guarded(candidate.load, "its import raised")
@@ -133,7 +130,7 @@ def _guarded(call: Callable[[], T], what: str) -> T:
         return call()
     except ActivationError:
         raise
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin can raise anything; chained, not lost
+    except (Exception, SystemExit) as error:
         raise ActivationError(f"{what} {type(error).__name__}: {error}") from error
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import sys
 from dataclasses import dataclass
 from importlib.metadata import Distribution, EntryPoint, distributions
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from loadstone._plugins.policy import normalised
 from loadstone.ids import scheme_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
 
 __all__ = ["COMMANDS", "CORE_SCHEMES", "IMAGES", "PLUGINS", "SUFFIXES", "VOLUMES", "Candidate", "PluginIndex"]
 
@@ -113,22 +116,22 @@ def _plugin_distributions(path: Sequence[str] | None) -> Iterator[Distribution]:
     """
     Yield each distribution that declares something for Loadstone, once.
 
-    Of several copies (an editable install leaves two, a user site shadows a system one) the first on the path counts,
-    as it does for `importlib.metadata.version`.
+    Of several copies (an editable install leaves two, a user site shadows a system one) the first on the path
+    counts, as it does for `importlib.metadata.version`.
     """
-    where = {} if path is None else {"path": list(path)}
+    where = list(sys.path if path is None else path)
     seen = set()
-    for distribution in distributions(**where):
+    for distribution in distributions(path=where):
         name = _name(distribution) if _declares(distribution) else ""
         if name and name not in seen:
             seen.add(name)
-            first = next(iter(distributions(name=name, **where)), distribution)
+            first = next(iter(distributions(name=name, path=where)), distribution)
             if _declares(first):
                 yield first
 
 
 def _declares(distribution: Distribution) -> bool:
-    """Look for our groups in the text: parsing the metadata of every distribution would cost ten times as much."""
+    """Look for our groups in the text: parsing the metadata of every distribution costs ten times as much."""
     try:
         text = distribution.read_text("entry_points.txt")
     except (OSError, ValueError):  # unreadable or not UTF-8: not ours to report
@@ -137,10 +140,10 @@ def _declares(distribution: Distribution) -> bool:
 
 
 def _name(distribution: Distribution) -> str:
-    """Return the normalised name; empty for the remains of an uninstalled distribution, which have no metadata."""
+    """Return the normalised name; empty for what an uninstalled distribution left behind: no metadata."""
     try:
         name: str | None = distribution.metadata["Name"]
-    except Exception:  # noqa: BLE001 - what a missing METADATA file raises differs between Python versions
+    except Exception:  # noqa: BLE001 - what a missing METADATA raises differs between Python versions
         return ""
     return normalised(name) if name else ""
 
@@ -150,7 +153,7 @@ def _candidates_of(distribution: Distribution) -> Iterator[Candidate]:
     version = distribution.metadata["Version"] or ""
     try:
         entry_points = tuple(distribution.entry_points)
-    except Exception as error:  # noqa: BLE001 - a line without '=' raises differently between Python versions
+    except Exception as error:  # noqa: BLE001 - so does what a malformed line raises
         yield Candidate(PLUGINS, "", "", name, version, f"entry_points.txt cannot be read: {error}")
         return
     for each in entry_points:

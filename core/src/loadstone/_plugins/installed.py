@@ -2,46 +2,48 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import threading
 import warnings
-from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
 from loadstone._plugins.activation import ActivationError, ActivePlugin, HookManager, activate
 from loadstone._plugins.index import IMAGES, PLUGINS, VOLUMES, Candidate, PluginIndex, PluginKey
 from loadstone._plugins.policy import PluginPolicy
 from loadstone._plugins.precedence import choose
-from loadstone._plugins.records import Registration
 from loadstone._plugins.turns import TurnCycleError, Turns
 from loadstone.errors import PluginContractError, PluginLoadError
-from loadstone.hookspecs import ImageLoader, MetadataProvider, VolumeLoader
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from loadstone._plugins.records import Registration
     from loadstone.events import LoadFinished
+    from loadstone.hookspecs import ImageLoader, MetadataProvider, VolumeLoader
     from loadstone.transport import HttpRequest
 
-__all__ = ["InstalledPlugins"]
+__all__ = ["Installation", "InstalledPlugins"]
 
 _log = logging.getLogger(__name__)
 
-L = TypeVar("L", ImageLoader, VolumeLoader)
+L = TypeVar("L", bound="ImageLoader | VolumeLoader")
 
 
 class InstalledPlugins:
     """
     Activates plugins when they are first used, and keeps them.
 
-    Looking again (`Registry.refresh`) makes a new one; an activation that is under way then ends in the old one and
-    is forgotten with it.
+    Looking again (`Registry.refresh`) makes a new one; an activation that is under way then ends in the old
+    one and is forgotten with it.
 
     Parameters
     ----------
     index
         What is installed.
     policy
-        What may be used; None: what the environment says at first use, so that a malformed variable does not break
-        the import of Loadstone.
+        What may be used; None: what the environment says at first use, so that a malformed variable does not
+        break the import of Loadstone.
     """
 
     def __init__(self, index: PluginIndex, policy: PluginPolicy | None) -> None:
@@ -126,20 +128,27 @@ class InstalledPlugins:
         self._activate_all_if_strict()
         try:
             with self._turns.of(PLUGINS):
-                broken = [] if self._has_schemeless else self._broken_among(PLUGINS)
-                self._has_schemeless = True
+                broken = self._broken_schemeless()
         except TurnCycleError:
             return  # one of them loads something while it is imported: it has to do without the others
         for error in broken:
             warnings.warn(str(error), RuntimeWarning, stacklevel=3)
 
+    def _broken_schemeless(self) -> list[PluginLoadError | PluginContractError]:
+        """Activate them unless another thread did meanwhile; return what is wrong with the broken ones."""
+        broken = [] if self._has_schemeless else self._broken_among(PLUGINS)
+        self._has_schemeless = True
+        return broken
+
     def _activate_all_if_strict(self) -> None:
         if self._has_all or not self.policy.strict or self.is_activating():
             return
         broken: list[Exception] = list(self._broken_among(IMAGES, VOLUMES, PLUGINS))
-        for each in self.index.candidates:
-            if each.fault:
-                broken.append(PluginLoadError(each.name, each.claimant, each.value, each.fault))
+        broken += [
+            PluginLoadError(each.name, each.claimant, each.value, each.fault)
+            for each in self.index.candidates
+            if each.fault and not self.policy.refusal(each.distribution)
+        ]
         if broken:
             raise ExceptionGroup(f"LOADSTONE_STRICT is on and {len(broken)} plugins are broken", broken)
         self._has_all = True
@@ -180,8 +189,7 @@ class InstalledPlugins:
             else:
                 self._commit(candidate.key, plugin)
                 return plugin
-        error = failure.told_to(candidate)
-        raise error from failure.__cause__
+        raise failure.told_to(candidate) from failure.__cause__
 
     def _commit(self, key: PluginKey, plugin: ActivePlugin) -> None:
         with self._lock:
@@ -221,5 +229,32 @@ class InstalledPlugins:
         for observer in self._observers:
             try:
                 observer.hooks.hook.loadstone_load_finished(event=event)
-            except Exception:
+            except Exception:  # noqa: BLE001 - a load that went well must not fail because of who watches
                 _log.exception("the observer %s failed", observer.name)
+
+
+class Installation:
+    """
+    The latest look at what is installed.
+
+    Parameters
+    ----------
+    index
+        What is installed; None: look on `sys.path`, now and at each `refresh`.
+    policy
+        What may be used; None: what the environment says, now and after each `refresh`.
+    """
+
+    def __init__(self, index: PluginIndex | None, policy: PluginPolicy | None) -> None:
+        self._index = index
+        self._policy = policy
+        self.plugins = self._look()
+        """The plugins that were found."""
+
+    def refresh(self) -> None:
+        """Look again."""
+        importlib.invalidate_caches()
+        self.plugins = self._look()
+
+    def _look(self) -> InstalledPlugins:
+        return InstalledPlugins(PluginIndex.scan() if self._index is None else self._index, self._policy)

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
 
 from loadstone._plugins.index import IMAGES, VOLUMES, Candidate
-from loadstone._plugins.installed import InstalledPlugins
 from loadstone._plugins.precedence import choose
 from loadstone.errors import LoadstoneError, SchemeConflictError
 
-__all__ = ["PluginInfo", "installed_plugins"]
+if TYPE_CHECKING:
+    from loadstone._plugins.installed import InstalledPlugins
+    from loadstone._plugins.run_time import RunTimeLoaders
+    from loadstone.hookspecs import ImageLoader, VolumeLoader
+
+__all__ = ["PluginInfo", "installed_plugins", "registered_loaders"]
+
+L = TypeVar("L", bound="ImageLoader | VolumeLoader")
 
 State: TypeAlias = Literal["available", "active", "disabled", "conflict", "broken"]
 
@@ -30,7 +36,7 @@ class PluginInfo:
     value: str
     """What is imported; for a suffix the scheme."""
     state: State
-    """``available`` until it is used, then ``active``; ``broken`` is known of unused plugins only from metadata."""
+    """``available`` until it is used, then ``active``; else ``disabled``, ``conflict`` or ``broken``."""
     reason: str = ""
     """Why it is disabled, in conflict or broken."""
 
@@ -38,6 +44,15 @@ class PluginInfo:
 def installed_plugins(installed: InstalledPlugins) -> tuple[PluginInfo, ...]:
     """List what is installed without importing anything."""
     return tuple(_info(installed, candidate) for candidate in installed.index.candidates)
+
+
+def registered_loaders(loaders: RunTimeLoaders[L], group: str) -> tuple[PluginInfo, ...]:
+    """List what the program registered."""
+    return tuple(
+        PluginInfo("", "", group, scheme, registration.info.plugin, "active", "registered at run time")
+        for layer in loaders.layers
+        for scheme, registration in sorted(layer.top.items())
+    )
 
 
 def _info(installed: InstalledPlugins, claim: Candidate) -> PluginInfo:

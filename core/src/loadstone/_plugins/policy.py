@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from loadstone.errors import LoadstoneError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 __all__ = ["PluginPolicy", "normalised"]
 
@@ -27,7 +29,8 @@ class PluginPolicy:
     """
     Which installed plugins may be used and which is preferred.
 
-    Distributions are named as they are installed (``loadstone-nifti``); case, ``-``, ``_`` and ``.`` do not matter.
+    Distributions are named as they are installed (``loadstone-nifti``); case, ``-``, ``_`` and ``.`` do not
+    matter.
     """
 
     only: frozenset[str] | None = None
@@ -52,9 +55,10 @@ class PluginPolicy:
         """
         Read the switches from environment variables.
 
-        ``LOADSTONE_PLUGINS`` and ``LOADSTONE_DISABLE_PLUGINS`` are names of distributions with commas between them
-        (the first one set but empty: none), ``LOADSTONE_PREFER`` is ``scheme=distribution`` with commas between, and
-        ``LOADSTONE_STRICT`` is on with 1, true, yes, on and off with 0, false, no, off or nothing.
+        ``LOADSTONE_PLUGINS`` and ``LOADSTONE_DISABLE_PLUGINS`` are names of distributions with commas between
+        them (the first one set but empty: none), ``LOADSTONE_PREFER`` is ``scheme=distribution`` with commas
+        between, and ``LOADSTONE_STRICT`` is on with 1, true, yes, on and off with 0, false, no, off or
+        nothing.
 
         Parameters
         ----------

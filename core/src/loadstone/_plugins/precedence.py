@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from loadstone._plugins.index import IMAGES, VOLUMES, Candidate, PluginIndex
-from loadstone._plugins.policy import PluginPolicy
 from loadstone.errors import LoadstoneError, PluginContractError, SchemeConflictError
 
-__all__ = ["allowed_claims", "choose"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from loadstone._plugins.policy import PluginPolicy
+
+__all__ = ["allowed_claims", "allowed_names", "choose"]
 
 
 def allowed_claims(index: PluginIndex, policy: PluginPolicy, group: str, name: str) -> tuple[Candidate, ...]:
     """Return the claims of distributions that may be used."""
     return tuple(each for each in index.claims(group, name) if not policy.refusal(each.distribution))
+
+
+def allowed_names(index: PluginIndex, policy: PluginPolicy, group: str) -> tuple[str, ...]:
+    """Return the names in a group that a distribution claims which may be used, sorted."""
+    return tuple(name for name in index.names(group) if allowed_claims(index, policy, group, name))
 
 
 def choose(index: PluginIndex, policy: PluginPolicy, group: str, scheme: str) -> Candidate | None:
@@ -27,8 +36,8 @@ def choose(index: PluginIndex, policy: PluginPolicy, group: str, scheme: str) ->
     SchemeConflictError
         If several distributions claim it and none is preferred.
     LoadstoneError
-        If a distribution is preferred that does not claim the scheme: with medical data another reader than the one
-        that was asked for is worse than an error.
+        If a distribution is preferred that does not claim the scheme: with medical data another reader than
+        the one that was asked for is worse than an error.
     PluginContractError
         If one distribution claims it twice.
     """

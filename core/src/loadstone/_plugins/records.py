@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Generic, TypeAlias, TypeVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
 from loadstone._plugins.index import CORE_SCHEMES
+from loadstone.errors import PluginContractError
 from loadstone.hookspecs import API_VERSION, ImageLoader, VolumeLoader
 from loadstone.ids import scheme_of
 from loadstone.image import LoaderInfo
 
-__all__ = ["ImageRegistration", "Registration", "VolumeRegistration", "api_mismatch", "faults"]
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
-R = TypeVar("R", ImageLoader, VolumeLoader)
+
+__all__ = [
+    "ImageRegistration",
+    "Registration",
+    "VolumeRegistration",
+    "api_mismatch",
+    "faults",
+    "registration_of",
+]
+
+R = TypeVar("R", bound="ImageLoader | VolumeLoader")
+
+
+_FUNCTIONS = {ImageLoader: ("load", ("load_many", "metadata", "canonical")), VolumeLoader: ("open", ())}
+"""The required and the optional functions of a record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +54,14 @@ def api_mismatch(record: ImageLoader | VolumeLoader) -> str:
 
 def faults(record: ImageLoader | VolumeLoader) -> Iterator[str]:
     """Yield what is wrong with a record's fields."""
-    if not isinstance(record.scheme, str) or scheme_of(f"{record.scheme}:") is None:
+    if scheme_of(f"{record.scheme}:") is None:
         yield f"the scheme {record.scheme!r} is not a letter, then 1 to 62 letters, digits, '.' or '-'"
     elif record.scheme.lower() in CORE_SCHEMES:
         yield f"the scheme {record.scheme!r} belongs to the core, which resolves it by suffix"
-    required, optional = (("load",), ("load_many", "metadata", "canonical"))
-    if isinstance(record, VolumeLoader):
-        required, optional = ("open",), ()
-    for name in required + optional:
+    required, optional = _FUNCTIONS[type(record)]
+    for name in (required, *optional):
         value = getattr(record, name)
-        if not callable(value) and (name in required or value is not None):
+        if not callable(value) and (name == required or value is not None):
             yield f"{name} is {value!r}, which cannot be called"
     if isinstance(record, ImageLoader) and not _is_batch_size(record.batch_size):
         yield f"batch_size is {record.batch_size!r}, which is neither None nor at least 1"
@@ -56,3 +69,20 @@ def faults(record: ImageLoader | VolumeLoader) -> Iterator[str]:
 
 def _is_batch_size(value: object) -> bool:
     return value is None or (isinstance(value, int) and value >= 1)
+
+
+def registration_of(record: R, function: object) -> Registration[R]:
+    """
+    Check a record that the program made itself, and say that `function` of the program loads.
+
+    Raises
+    ------
+    PluginContractError
+        If a field is not what it has to be.
+    """
+    for fault in (api_mismatch(record), *faults(record)):
+        if fault:
+            raise PluginContractError(fault, source=f"registration for {record.scheme!r}")
+    made = function if hasattr(function, "__qualname__") else type(function)
+    info = LoaderInfo(f"{made.__module__}:{getattr(made, '__qualname__', '')}")
+    return Registration(replace(record, scheme=record.scheme.lower()), info)

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from types import TracebackType
-from typing import Generic, Self, TypeVar
+from dataclasses import replace
+from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
-from loadstone._plugins.records import Registration
-from loadstone.hookspecs import ImageLoader, VolumeLoader
+from loadstone.errors import LoadstoneError
 
-__all__ = ["RegistrationHandle", "RunTimeLoaders"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
 
-L = TypeVar("L", ImageLoader, VolumeLoader)
+    from loadstone._plugins.records import Registration
+    from loadstone.hookspecs import ImageLoader, VolumeLoader
+
+__all__ = ["RegistrationHandle", "RunTimeLoaders", "already_claimed"]
+
+L = TypeVar("L", bound="ImageLoader | VolumeLoader")
 
 
 class RegistrationHandle:
@@ -37,46 +42,95 @@ class RegistrationHandle:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         self.unregister()
 
 
 class RunTimeLoaders(Generic[L]):
-    """Loaders of one kind (images or volumes): a stack for each scheme, the last registered one counts."""
+    """
+    Loaders of one kind (images or volumes): a stack for each scheme, the last registered one counts.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    below
+        Loaders that count where this one has none: those of the process below those of a session.
+    """
+
+    def __init__(self, below: RunTimeLoaders[L] | None = None) -> None:
+        lower: tuple[RunTimeLoaders[L], ...] = below.layers if below else ()
+        self.layers: tuple[RunTimeLoaders[L], ...] = (self, *lower)
+        """This one and those below it."""
         self.top: dict[str, Registration[L]] = {}
-        """The loader that counts, by scheme: read without a lock."""
+        """The loader of this layer that counts, by scheme: read without a lock."""
         self.unknown: Registration[L] | None = None
         """Serves schemes that nobody claims."""
         self._stacks: dict[str, list[Registration[L]]] = {}
         self._lock = threading.Lock()
 
-    def add(self, scheme: str, registration: Registration[L], *, replace: bool) -> bool:
-        """Put a loader on top; False (and nothing happens) if there is one and it is not to be replaced."""
-        with self._lock:
-            stack = self._stacks.setdefault(scheme, [])
-            if stack and not replace:
-                return False
-            stack.append(registration)
-            self.top[scheme] = registration
-            return True
+    def find(self, scheme: str) -> Registration[L] | None:
+        """Return the loader that counts in this layer or below."""
+        for layer in self.layers:
+            if found := layer.top.get(scheme):
+                return found
+        return None
 
-    def remove(self, scheme: str, registration: Registration[L]) -> None:
-        """Take one loader away, wherever it stands; nothing happens if it is gone."""
-        with self._lock:
-            self._keep(scheme, [each for each in self._stacks.get(scheme, ()) if each is not registration])
+    def fall_back(self, scheme: str) -> Registration[L] | None:
+        """Return the loader for unknown schemes as if it were registered for this one."""
+        for layer in self.layers:
+            if unknown := layer.unknown:
+                return replace(unknown, record=replace(unknown.record, scheme=scheme))
+        return None
 
-    def pop(self, scheme: str) -> bool:
-        """Take away the loader that counts; False if there is none."""
+    def schemes(self) -> set[str]:
+        """Return the schemes of this layer and of those below."""
+        return set().union(*(layer.top for layer in self.layers))
+
+    def add(self, registration: Registration[L], *, over: bool) -> RegistrationHandle:
+        """
+        Put a loader on top.
+
+        Parameters
+        ----------
+        registration
+            The loader.
+        over
+            Whether it may stand on top of an earlier one.
+
+        Raises
+        ------
+        LoadstoneError
+            If there is an earlier one and it may not.
+        """
+        scheme: str = registration.record.scheme
         with self._lock:
-            stack = self._stacks.get(scheme, [])
-            self._keep(scheme, stack[:-1])
-            return bool(stack)
+            if not over and self.find(scheme):
+                raise already_claimed(scheme, "an earlier registration")
+            self._keep(scheme, [*self._stacks.get(scheme, ()), registration])
+        return RegistrationHandle(scheme, lambda: self._remove(registration))
+
+    def pop(self, scheme: str) -> None:
+        """
+        Take away the loader of this layer that counts.
+
+        Raises
+        ------
+        LoadstoneError
+            If there is none.
+        """
+        with self._lock:
+            if scheme not in self._stacks:
+                raise LoadstoneError(
+                    f"no loader was registered here for the scheme {scheme!r}",
+                    hint="An installed plugin is switched off with LOADSTONE_DISABLE_PLUGINS.",
+                )
+            self._keep(scheme, self._stacks[scheme][:-1])
 
     def clear(self) -> None:
-        """Take all away, the one for unknown schemes as well."""
+        """Take all of this layer away, the one for unknown schemes as well."""
         with self._lock:
             self._stacks.clear()
             self.top.clear()
@@ -86,6 +140,11 @@ class RunTimeLoaders(Generic[L]):
         """Start with a free lock: in a forked child the thread that held it is gone."""
         self._lock = threading.Lock()
 
+    def _remove(self, registration: Registration[L]) -> None:
+        scheme = registration.record.scheme
+        with self._lock:
+            self._keep(scheme, [each for each in self._stacks.get(scheme, ()) if each is not registration])
+
     def _keep(self, scheme: str, stack: list[Registration[L]]) -> None:
         if stack:
             self._stacks[scheme] = stack
@@ -93,3 +152,11 @@ class RunTimeLoaders(Generic[L]):
         else:
             self._stacks.pop(scheme, None)
             self.top.pop(scheme, None)
+
+
+def already_claimed(scheme: str, claimed_by: str) -> LoadstoneError:
+    """Build the error for a registration that would replace another loader without saying so."""
+    return LoadstoneError(
+        f"the scheme {scheme!r} is claimed by {claimed_by}",
+        hint="Pass replace=True to put this loader in its place.",
+    )

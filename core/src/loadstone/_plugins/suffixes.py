@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from loadstone._plugins.index import SUFFIXES, PluginIndex
-from loadstone._plugins.policy import PluginPolicy
-from loadstone._plugins.precedence import allowed_claims
+from loadstone._plugins.precedence import allowed_claims, allowed_names
 from loadstone.errors import InvalidIdError
 from loadstone.ids import path_of, rest_of, scheme_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from loadstone._plugins.policy import PluginPolicy
 
 __all__ = ["SuffixTable"]
 
@@ -23,8 +27,9 @@ class SuffixTable:
     """
     The suffixes that installed plugins declare.
 
-    An entry ``.nii.gz`` counts for paths and URLs, ``url.dcm`` for http(s) URLs only (and wins there), ``folder`` for
-    folders, ``no-suffix`` for existing files without one. The longest suffix wins; case does not matter.
+    An entry ``.nii.gz`` counts for paths and URLs, ``url.dcm`` for http(s) URLs only (and wins there),
+    ``folder`` for folders, ``no-suffix`` for existing files without one. The longest suffix wins; case does
+    not matter.
     """
 
     def __init__(self, index: PluginIndex, policy: PluginPolicy) -> None:
@@ -63,7 +68,7 @@ class SuffixTable:
         raise self._unknown(url, "no installed plugin declares the suffix of this URL")
 
     def _of_file_url(self, url: str) -> str:
-        """A query (``?frame=2``) stays a selection; what is percent-encoded in front of it belongs to the path."""
+        """A query (``?frame=2``) stays a selection; what is percent-encoded before it belongs to the path."""
         location, mark, query = url.partition("?")
         return self._of_path(path_of(location)) + mark + query
 
@@ -101,7 +106,7 @@ class SuffixTable:
             raise InvalidIdError(
                 f"{suffix!r} stands for several schemes: {declared}",
                 source=_shown(source),
-                hint=f'Write scheme:path, or decide with LOADSTONE_PREFER="{suffix}={claims[0].distribution}".',
+                hint=f'Write scheme:path, or set LOADSTONE_PREFER="{suffix}={claims[0].distribution}".',
             )
         return schemes.pop() if schemes else ""
 
@@ -109,11 +114,7 @@ class SuffixTable:
         raise self._unknown(source, what)
 
     def _unknown(self, source: str, what: str) -> InvalidIdError:
-        known = [
-            suffix
-            for suffix in self._index.names(SUFFIXES)
-            if allowed_claims(self._index, self._policy, SUFFIXES, suffix)
-        ]
+        known = allowed_names(self._index, self._policy, SUFFIXES)
         return InvalidIdError(
             f"{what} (known: {', '.join(known) or 'none'})",
             source=_shown(source),
@@ -125,14 +126,15 @@ def _absolute(path: str) -> str:
     """
     Return the path from the root on, ``..`` left as it is (behind a symbolic link it is another folder).
 
-    POSIX leaves two leading slashes to the system, which treats them as one; in an id they would look like a host.
+    POSIX leaves two leading slashes to the system, which treats them as one; in an id they would look like a
+    host.
     """
     absolute = str(Path(path).absolute())
     return absolute[1:] if os.name == "posix" and absolute.startswith("//") else absolute
 
 
 def _suffixes_of(path: str) -> Iterator[str]:
-    """Yield the suffixes of the last component in lower case, the longest first; a leading dot only hides a file."""
+    """Yield the suffixes of the last component, longest first; a leading dot only hides a file."""
     name = path.rpartition("/")[2].lower()
     return (name[start:] for start in range(1, len(name)) if name[start] == ".")
 

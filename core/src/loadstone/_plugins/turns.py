@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterator
 
 __all__ = ["TurnCycleError", "Turns"]
 
@@ -17,8 +20,8 @@ class Turns:
     """
     A lock for each key.
 
-    A plugin that is being imported may use another one, so a thread can hold one key and wait for a second. Who would
-    close a circle, or wait for himself, gets `TurnCycleError` in place of a deadlock.
+    A plugin that is being imported may use another one, so a thread can hold one key and wait for a second.
+    Who would close a circle, or wait for himself, gets `TurnCycleError` in place of a deadlock.
     """
 
     def __init__(self) -> None:
@@ -61,7 +64,7 @@ class Turns:
             return threading.get_ident() in self._owners.values()
 
     def _raise_if_circular(self, me: int) -> None:
-        """Follow who waits for what from this thread on; the last to join a circle is the one that sees it closed."""
+        """Follow who waits for what from here on; the last to join a circle sees it closed."""
         waiter = me
         while waiter in self._waits and self._waits[waiter] in self._owners:
             waiter = self._owners[self._waits[waiter]]

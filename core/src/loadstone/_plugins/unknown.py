@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from typing import TYPE_CHECKING
 
 from loadstone._plugins.index import CORE_SCHEMES, PluginIndex
-from loadstone._plugins.policy import PluginPolicy
 from loadstone.errors import UnknownSchemeError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from loadstone._plugins.policy import PluginPolicy
 
 __all__ = ["unknown_scheme"]
 

@@ -6,11 +6,13 @@ import importlib
 import re
 import shutil
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from textwrap import dedent
-from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import TracebackType
 
 __all__ = ["PluginSandbox"]
 
@@ -19,8 +21,9 @@ class PluginSandbox:
     """
     A folder in front of `sys.path` with distributions that look installed.
 
-    Use it as a context manager; at its end the folder leaves `sys.path`, and every module that was imported from it
-    leaves `sys.modules`. A `loadstone.Session` or registry that is made (or refreshed) inside sees the distributions.
+    Use it as a context manager; at its end the folder leaves `sys.path`, and every module that was imported
+    from it leaves `sys.modules`. A `loadstone.Session` or registry that is made (or refreshed) inside sees
+    the distributions.
 
     Parameters
     ----------
@@ -61,10 +64,11 @@ class PluginSandbox:
         version
             Its version.
         entry_points
-            Group to name to value, as the tables ``[project.entry-points."group"]`` of its ``pyproject.toml``.
+            Group to name to value, as the tables ``[project.entry-points."group"]`` of its
+            ``pyproject.toml``.
         modules
-            Dotted module name to source; common indentation is taken off. A module of a package needs the package
-            (its ``__init__``) to be there under its own name.
+            Dotted module name to source; common indentation is taken off. A module of a package needs the
+            package (its ``__init__``) to be there under its own name.
         """
         self.uninstall(distribution)
         metadata = self.folder / f"{_file_name(distribution)}-{version}.dist-info"
