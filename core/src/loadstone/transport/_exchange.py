@@ -1,0 +1,166 @@
+"""One request over one connection, and its answer."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Final
+
+import urllib3
+
+from loadstone.transport._body import Body, BrokenBodyError, body_of, gunzipped
+from loadstone.transport._failures import WIRE_ERRORS, explained
+from loadstone.transport._flight import Call, Flight
+from loadstone.transport._wire import airborne
+from loadstone.transport.messages import Headers
+from loadstone.transport.stream import HttpStream
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from loadstone.settings import Settings
+    from loadstone.transport._pools import Route
+    from loadstone.transport.messages import HttpRequest
+    from loadstone.transport.urls import HttpUrl
+
+__all__ = ["Answer", "exchange"]
+
+_NO_RETRIES: Final = urllib3.Retry.from_int(retries=False, redirect=False)
+_DRAINED_BYTES: Final = 16384
+_DRAIN_SECONDS: Final = 1.0
+
+
+@cache
+def _user_agent() -> str:
+    from importlib.metadata import version
+
+    return f"loadstone/{version('loadstone')}"
+
+
+class Answer:
+    """The header of an answer; its body waits on the connection until it is streamed or discarded."""
+
+    __slots__ = ("_end", "_flight", "_raw", "_settings", "_url", "headers", "request", "status")
+
+    def __init__(
+        self,
+        raw: urllib3.BaseHTTPResponse,
+        request: HttpRequest,
+        url: HttpUrl,
+        flight: Flight,
+        settings: Settings,
+        end: Callable[[], None],
+    ) -> None:
+        self._raw = raw
+        self._url = str(url)
+        self._flight = flight
+        self._settings = settings
+        self._end = end
+        self.request = request
+        """As it was sent."""
+        self.status = raw.status
+        """HTTP status."""
+        self.headers = Headers(raw.headers.items())
+        """Fields of the header."""
+
+    def stream(self, *, accept_gzip: bool, limit: int | None, after: Callable[[], None]) -> HttpStream:
+        """Return the body, to be read; `after` is called when it is let go."""
+
+        def end(reusable: bool) -> None:  # noqa: FBT001 - called by the stream
+            self._let_go(reusable=reusable)
+            after()
+
+        try:
+            framed = self._framed()
+            body = gunzipped(framed, self.headers, self._settings, accepted=accept_gzip)
+        except Exception as error:  # noqa: BLE001 - explained and raised
+            self._let_go(reusable=False)
+            raise self._explained(error)  # noqa: B904 - has its cause
+        return HttpStream(
+            status=self.status,
+            headers=self.headers,
+            url=self._url,
+            body=body,
+            limit=limit,
+            explain=self._explained,
+            end=end,
+        )
+
+    def discard(self) -> None:
+        """Read what is left if it is little, so that the connection can be used again, and let it go."""
+        reusable = False
+        self._flight.hurry(_DRAIN_SECONDS)
+        try:
+            body = self._framed()
+            body.read(_DRAINED_BYTES)
+            reusable = body.done
+        except WIRE_ERRORS:
+            pass  # the connection is closed instead
+        finally:
+            self._let_go(reusable=reusable)
+
+    def _framed(self) -> Body:
+        response = self._flight.response
+        if response is None or response.fp is None:
+            raise BrokenBodyError("the connection is closed already")
+        return body_of(response.fp, self.status, self.headers, bodiless=self.request.method == "HEAD")
+
+    def _explained(self, error: Exception) -> Exception:
+        return explained(error, self._url, self._flight, self._settings)
+
+    def _let_go(self, *, reusable: bool) -> None:
+        self._flight.call.drop()
+        try:
+            if reusable and self._flight.response is not None:
+                self._flight.response.close()
+            else:
+                self._raw.close()
+            self._raw.release_conn()
+        finally:
+            self._end()
+
+
+def exchange(
+    request: HttpRequest,
+    url: HttpUrl,
+    route: Route,
+    *,
+    call: Call,
+    settings: Settings,
+    accept_gzip: bool,
+    end: Callable[[], None],
+) -> Answer:
+    """
+    Send a request and return the answer once its header is there; `end` is called when its body is let go.
+
+    A connection that had served before and turns out to be closed costs nothing but another one.
+    """
+    pool, absolute = route
+    headers = {"Accept": "*/*", "User-Agent": _user_agent()}
+    for name, value in request.headers.items():
+        headers[name.title()] = value
+    headers["Accept-Encoding"] = "gzip" if accept_gzip else "identity"
+    timeout = urllib3.Timeout(connect=settings.connect_seconds, read=settings.stall_seconds)
+    was_idle = True
+    while True:
+        flight = Flight(call, settings)
+        try:
+            with airborne(flight):
+                raw = pool.urlopen(
+                    request.method,
+                    str(url) if absolute else url.target,
+                    headers=headers,
+                    retries=_NO_RETRIES,
+                    redirect=False,
+                    assert_same_host=False,
+                    timeout=timeout,
+                    preload_content=False,
+                    decode_content=False,
+                )
+        except Exception as error:
+            call.drop()
+            if was_idle and flight.lost_idle_connection and isinstance(error, WIRE_ERRORS):
+                was_idle = False
+                continue
+            raise explained(error, str(url), flight, settings)  # noqa: B904 - has its cause
+        flight.in_body = True
+        return Answer(raw, request, url, flight, settings, end)

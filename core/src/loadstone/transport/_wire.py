@@ -1,0 +1,248 @@
+"""urllib3's connections with two additions: each read has a deadline, and any thread can cut them off."""
+
+from __future__ import annotations
+
+import errno
+import http.client
+import io
+import logging
+import socket
+import threading
+from collections import deque
+from contextlib import contextmanager
+from functools import partial
+from queue import Empty
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final
+
+import urllib3
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.util import wait_for_write
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from loadstone.transport._flight import Call, Flight
+
+__all__ = ["HttpPool", "HttpsPool", "airborne"]
+
+_BUFFER: Final = 16384
+_GLANCE_SECONDS: Final = 0.1
+"""How often a connection that is not there yet looks whether it is still wanted."""
+
+
+class _Here(threading.local):
+    """The flight of this thread, while urllib3 works for it: its connections have no other way to know."""
+
+    flight: Flight | None = None
+
+
+_here = _Here()
+
+
+@contextmanager
+def airborne(flight: Flight) -> Iterator[None]:
+    """Let urllib3's connections on this thread know their flight."""
+    _here.flight = flight
+    try:
+        yield
+    finally:
+        _here.flight = None
+
+
+def _current() -> Flight:
+    if _here.flight is None:
+        raise RuntimeError("a connection of the transport was used without it")
+    return _here.flight
+
+
+def _is_not_ours(_record: logging.LogRecord) -> bool:
+    return _here.flight is None
+
+
+# urllib3 logs paths with their queries, where patients' names are. What others do with it stays logged.
+for _name in ("connection", "connectionpool", "poolmanager", "response", "util.retry"):
+    logging.getLogger(f"urllib3.{_name}").addFilter(_is_not_ours)
+
+
+class _Wire(io.RawIOBase):
+    """The bytes of one answer as they come from the socket."""
+
+    def __init__(self, raw: io.RawIOBase, sock: socket.socket, flight: Flight) -> None:
+        super().__init__()
+        self._raw = raw
+        self._sock = sock
+        self._flight = flight
+        self.ended = False
+        """Whether the server closed its side."""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]
+        self._sock.settimeout(self._flight.patience())
+        before = monotonic()
+        count = 0
+        try:
+            count = self._raw.readinto(buffer) or 0
+        finally:
+            self._flight.account(monotonic() - before, count)
+        self.ended = not count
+        return count
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _Response(http.client.HTTPResponse):
+    """An answer that is read through a `_Wire`."""
+
+    def __init__(self, sock: socket.socket, *args: Any, **options: Any) -> None:  # noqa: ANN401 - as above it
+        super().__init__(sock, *args, **options)
+        flight = _current()
+        self._wire = _Wire(self.fp.detach(), sock, flight)
+        self.fp = io.BufferedReader(self._wire, _BUFFER)
+        flight.response = self
+
+    def begin(self) -> None:
+        super().begin()
+        if self._wire.ended:
+            # http.client takes the end of the connection for that of the header, and loses Content-Length.
+            raise http.client.RemoteDisconnected("the connection ended within the header")
+
+
+class _HttpConnection(HTTPConnection):
+    """A connection that tells its flight which socket it blocks on."""
+
+    response_class = _Response
+
+    def _new_conn(self) -> socket.socket:
+        return _connected(self)
+
+    def connect(self) -> None:
+        super().connect()
+        _current().call.hold(partial(_shut_down, self.sock))
+
+    def request(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - as above it
+        if self.sock is not None:
+            _current().call.hold(partial(_shut_down, self.sock))
+        super().request(*args, **options)
+
+
+class _HttpsConnection(HTTPSConnection):
+    """The same over TLS."""
+
+    response_class = _Response
+    _handle: socket.socket | None = None
+
+    def _new_conn(self) -> socket.socket:
+        sock = _connected(self)
+        # The handshake takes the socket object over; a second handle can still be shut down.
+        self._handle = sock.dup()
+        _current().call.hold(partial(_shut_down, self._handle))
+        return sock
+
+    def connect(self) -> None:
+        try:
+            super().connect()
+            _current().call.hold(partial(_shut_down, self.sock))
+        finally:
+            if self._handle is not None:
+                self._handle.close()
+                self._handle = None
+
+    def request(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - as above it
+        if self.sock is not None:
+            _current().call.hold(partial(_shut_down, self.sock))
+        super().request(*args, **options)
+
+
+def _shut_down(sock: Any) -> None:  # noqa: ANN401 - a socket, or what stands in for one
+    while not isinstance(sock, socket.socket):  # TLS within TLS wraps a socket
+        sock = sock.socket
+    # Not SSLSocket's own shutdown: it would take the TLS layer from under the thread that reads.
+    try:
+        socket.socket.shutdown(sock, socket.SHUT_RDWR)
+    except OSError as error:
+        if error.errno not in {errno.ENOTCONN, errno.EBADF}:  # it is closed already
+            raise
+
+
+def _connected(connection: HTTPConnection) -> socket.socket:
+    """Return a socket connected to the first address of the host that answers."""
+    flight = _current()
+    flight.connected = True
+    timeout = connection.timeout
+    deadline = monotonic() + (timeout if isinstance(timeout, int | float) else 0)
+    failure: OSError = OSError("the host has no address")
+    host = connection._dns_host.strip("[]")  # noqa: SLF001 - as urllib3's own method does: with a trailing dot
+    addresses = socket.getaddrinfo(host, connection.port, type=socket.SOCK_STREAM)
+    for family, kind, protocol, _, address in addresses:
+        sock = socket.socket(family, kind, protocol)
+        try:
+            for option in connection.socket_options or ():
+                sock.setsockopt(*option)
+            _connect(sock, address, deadline, flight.call)
+            return sock
+        except OSError as error:
+            sock.close()
+            failure = error
+        except BaseException:
+            sock.close()
+            raise
+    raise failure
+
+
+def _connect(sock: socket.socket, address: tuple[object, ...], deadline: float, call: Call) -> None:
+    """Connect without blocking for long: a connection that is being made cannot be shut down everywhere."""
+    sock.setblocking(False)  # noqa: FBT003 - the socket module's own signature
+    code = sock.connect_ex(address)
+    while code in {errno.EINPROGRESS, errno.EWOULDBLOCK}:
+        call.raise_if_aborted()
+        left = deadline - monotonic()
+        if left <= 0:
+            raise TimeoutError
+        if wait_for_write(sock, timeout=min(_GLANCE_SECONDS, left)):
+            code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    if code:
+        raise OSError(code, errno.errorcode.get(code, "unknown"))
+    sock.settimeout(max(deadline - monotonic(), 0.001))
+
+
+class _Stack:
+    """
+    Idle connections, the last used first; stands in for `queue.LifoQueue`.
+
+    It has no lock, which a fork could copy while it is held, and no size: permits bound how many there are.
+    """
+
+    def __init__(self, _size: int = 0) -> None:
+        self._items: deque[object] = deque()
+
+    def put(self, item: object, block: bool = True, timeout: float | None = None) -> None:  # noqa: FBT001, FBT002
+        if item is not None:
+            self._items.append(item)
+
+    def get(self, block: bool = True, timeout: float | None = None) -> object:  # noqa: FBT001, FBT002
+        try:
+            return self._items.pop()
+        except IndexError:
+            raise Empty from None
+
+    def qsize(self) -> int:
+        return len(self._items)
+
+
+class HttpPool(urllib3.HTTPConnectionPool):
+    """Connections to one origin, or to a proxy."""
+
+    ConnectionCls = _HttpConnection
+    QueueCls = _Stack  # type: ignore[assignment]
+
+
+class HttpsPool(urllib3.HTTPSConnectionPool):
+    """Connections to one origin over TLS."""
+
+    ConnectionCls = _HttpsConnection
+    QueueCls = _Stack  # type: ignore[assignment]
