@@ -232,11 +232,13 @@ def axis_codes(affine: npt.ArrayLike, space: Literal["LPS", "RAS"] = "LPS") -> t
     left, _, right = np.linalg.svd(direction)
     rotation = left @ right
     codes = ["", "", ""]
-    free = np.abs(rotation)
-    for _ in range(3):
-        axis, world = divmod(int(np.argmax(free)), 3)
+    # Rounded, so that a tie is broken by the order of the axes and not by noise.
+    free = np.abs(rotation).round(9)
+    # The axis that is surest chooses first.
+    for axis in np.argsort(-free.max(axis=1), kind="stable").tolist():
+        world = int(np.argmax(free[axis]))
         codes[axis] = _ENDS[space][world][int(rotation[axis, world] < 0)]
-        free[axis, :] = free[:, world] = -1
+        free[:, world] = -1
     return codes[0], codes[1], codes[2]
 
 
