@@ -124,7 +124,6 @@ class Connection:
             if self.behaviour.latency and self._wait_finds_nobody():
                 record.closed_early = True
                 return False
-            record.status = response.status
             return self._send(request, response, record)
         finally:
             record.finished = True
@@ -163,17 +162,20 @@ class Connection:
 
     def _send(self, request: Request, response: Response, record: RequestRecord) -> bool:
         writer = ResponseWriter(self.peer)
+        record.status = response.status
         try:
             writer.write(message(request, response))
         except OSError:
             record.closed_early = not self.closing.is_set()
             return False
-        except RequestRefusedError:
+        except RequestRefusedError as error:
+            if writer.sent == 0:
+                return self._send(request, _refusal(error), record)
             # Too late for a status: the connection ends before the body does, and the client sees that.
             logger.exception("%s failed in the middle of its answer", request.method)
             return False
         finally:
-            record.bytes_sent = writer.sent
+            record.bytes_sent += writer.sent
         return True
 
     def _linger(self) -> None:

@@ -100,7 +100,7 @@ class Counts:
     not_dicom: int = 0
     """Skipped: not a DICOM file by its first bytes."""
     not_instances: int = 0
-    """Skipped: DICOM without the three UIDs (a DICOMDIR, for one)."""
+    """Skipped: DICOM without usable UIDs of study, series and instance (a DICOMDIR, for one)."""
     unreadable: int = 0
     """Skipped: the header cannot be read."""
     duplicates: int = 0
@@ -210,7 +210,7 @@ def _index(source: Source, *, kept_header: FileDataset | None) -> Instance | Non
         pixels = find_pixels(dataset, file, deflated=syntax == DeflatedExplicitVRLittleEndian)
     attributes = to_json(dataset, lambda _path: "")
     uid, series_uid, study_uid = (_uid(attributes, tag) for tag in ("00080018", "0020000E", "0020000D"))
-    if not (uid and series_uid and study_uid):
+    if not (_is_uid(uid) and _is_uid(series_uid) and _is_uid(study_uid) and _is_uid(syntax)):
         return None
     kept = {tag: element for tag, element in attributes.items() if tag in INDEXED_TAGS}
     return Instance(uid, series_uid, study_uid, source, syntax, kept, pixels, kept_header)
@@ -219,6 +219,11 @@ def _index(source: Source, *, kept_header: FileDataset | None) -> Instance | Non
 def _uid(attributes: JsonDataset, tag: str) -> str:
     values = attributes.get(tag, {}).get("Value") or [""]
     return str(values[0])
+
+
+def _is_uid(text: str) -> bool:
+    # Laxer than the standard, as files are; but what stands here goes into addresses and header fields.
+    return text.isascii() and text.replace(".", "").replace("-", "").isalnum()
 
 
 def _transfer_syntax(dataset: FileDataset) -> str:

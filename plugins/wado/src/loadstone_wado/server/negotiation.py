@@ -211,7 +211,7 @@ def _frame_offer(one: MediaRange, stored: str) -> Offer | None:
             return Offer(OCTET_STREAM, one.multipart, EXPLICIT, transcode=False)
         if wanted == EXPLICIT and _can_decode(stored):
             return Offer(OCTET_STREAM, one.multipart, EXPLICIT, transcode=True)
-    if one.matches(own_type) and one.transfer_syntax in (None, "*", stored):
+    if own_type != OCTET_STREAM and one.matches(own_type) and one.transfer_syntax in (None, "*", stored):
         return Offer(own_type, one.multipart, kept, transcode=False)
     return None
 

@@ -271,8 +271,8 @@ class ResponseWriter:
             self._flush()
 
     def _write_file(self, span: Span) -> None:
-        self._flush()
         with span.source.open() as file:
+            self._flush()
             count = self._connection.sendfile(file, span.offset, span.length)
         self.sent += count
         if count != span.length:
