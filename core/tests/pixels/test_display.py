@@ -7,10 +7,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pydicom
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from pydicom.data import get_testdata_file
+from pydicom.pixels import apply_rescale, apply_windowing
 
 from loadstone.errors import MetadataError
 from loadstone.metadata import VoiLut, Window
@@ -231,6 +234,20 @@ def test_complex_values_show_their_magnitude() -> None:
 def test_any_values_can_be_shown(pixels: AnyArray, inverted: bool) -> None:
     """Nothing warns or fails, not at the ends of the ranges either."""
     assert shown(pixels, inverted=inverted).shape == pixels.shape
+
+
+@pytest.mark.parametrize("name", ["MR_small.dcm", "693_J2KI.dcm", "examples_overlay.dcm"])
+def test_real_images_look_as_those_of_pydicom(name: str) -> None:
+    """A window makes the same shades, to the one that rounding decides."""
+    dataset = pydicom.dcmread(str(get_testdata_file(name, download=False)))
+    modality_values = apply_rescale(dataset.pixel_array, dataset)
+    theirs = apply_windowing(modality_values, dataset)
+    limits = apply_windowing(np.array([-1e9, 1e9]), dataset)
+    expected = (theirs - limits[0]) / (limits[1] - limits[0]) * 255
+    center, width = (np.atleast_1d(each)[0] for each in (dataset.WindowCenter, dataset.WindowWidth))
+    window = Window(float(center), float(width))
+
+    assert np.abs(shown(modality_values, VoiLut(windows=(window,))) - expected).max() <= 0.5 + 1e-6
 
 
 # Colour.

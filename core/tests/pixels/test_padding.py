@@ -117,7 +117,8 @@ def test_bits_may_be_padding() -> None:
 @given(value=st.integers(0, 65535), slope=st.floats(1e-3, 1e3), intercept=st.floats(-1e4, 1e4))
 def test_padding_is_found_after_scaling(value: int, slope: float, intercept: float) -> None:
     """The ends are rounded as the pixels were."""
-    frame = scale(scale_plan(np.dtype(np.uint16), slope, intercept), np.array([[value]], np.uint16))
+    plan = scale_plan(np.dtype(np.uint16), slope, intercept, dtype=np.float32)
+    frame = scale(plan, np.array([[value]], np.uint16))
     end = value * slope + intercept
 
     assert padding_mask(frame, (end, end)).all()

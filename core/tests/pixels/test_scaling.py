@@ -7,10 +7,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pydicom
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from pydicom.data import get_testdata_file
+from pydicom.pixels import apply_rescale
 
 from loadstone.errors import MetadataError, PluginContractError
 from loadstone.pixels import FrameDoesNotFit, ScalePlan, scale, scale_into, scale_plan, widened
@@ -177,6 +180,22 @@ def test_a_frame_of_another_dtype_is_refused() -> None:
     plan = scale_plan(np.dtype(np.uint16), 1, -1024)
     with pytest.raises(PluginContractError, match="int16, the headers promised uint16"):
         scale(plan, np.zeros((2, 2), np.int16))
+
+
+@pytest.mark.parametrize("name", ["CT_small.dcm", "693_J2KI.dcm", "J2K_pixelrep_mismatch.dcm"])
+def test_real_images_equal_those_of_pydicom(name: str) -> None:
+    """Modality values are a matter of the standard, not of the program."""
+    dataset = pydicom.dcmread(str(get_testdata_file(name, download=False)))
+    stored = dataset.pixel_array
+    plan = scale_plan(
+        stored.dtype,
+        float(dataset.RescaleSlope),
+        float(dataset.RescaleIntercept),
+        bits_stored=dataset.BitsStored,
+    )
+
+    assert np.array_equal(scale(plan, stored), apply_rescale(stored, dataset))
+    assert plan.dtype == np.int16
 
 
 # A wanted dtype.
