@@ -13,7 +13,17 @@ from loadstone.ids import scheme_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-__all__ = ["COMMANDS", "CORE_SCHEMES", "IMAGES", "PLUGINS", "SUFFIXES", "VOLUMES", "Candidate", "PluginIndex"]
+__all__ = [
+    "COMMANDS",
+    "CORE_SCHEMES",
+    "IMAGES",
+    "PLUGINS",
+    "SUFFIXES",
+    "VOLUMES",
+    "Candidate",
+    "PluginIndex",
+    "scheme_fault",
+]
 
 IMAGES: Final = "loadstone.image_loaders"
 VOLUMES: Final = "loadstone.volume_loaders"
@@ -164,14 +174,15 @@ def _candidates_of(distribution: Distribution) -> Iterator[Candidate]:
 
 def _fault(entry_point: EntryPoint) -> str:
     if entry_point.group in (IMAGES, VOLUMES):
-        return _scheme_fault(entry_point.name) or _value_fault(entry_point)
+        return scheme_fault(entry_point.name) or _value_fault(entry_point)
     if entry_point.group == SUFFIXES:
-        return _suffix_fault(entry_point.name) or _scheme_fault(entry_point.value)
+        return _suffix_fault(entry_point.name) or scheme_fault(entry_point.value)
     return _value_fault(entry_point)
 
 
-def _scheme_fault(scheme: str) -> str:
-    if scheme_of(f"{scheme}:") is None:
+def scheme_fault(scheme: object) -> str:
+    """Say why something cannot be the scheme of a loader; empty if it can."""
+    if not isinstance(scheme, str) or scheme_of(f"{scheme}:") != scheme.lower():
         return f"{scheme!r} is no scheme: a letter, then 1 to 62 letters, digits, '.' or '-'"
     if scheme.lower() in CORE_SCHEMES:
         return f"the scheme {scheme!r} belongs to the core, which resolves it by suffix"

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
-from loadstone._plugins.index import CORE_SCHEMES
+from loadstone._plugins.index import scheme_fault
 from loadstone.errors import PluginContractError
 from loadstone.hookspecs import API_VERSION, ImageLoader, VolumeLoader
-from loadstone.ids import scheme_of
 from loadstone.image import LoaderInfo
 
 if TYPE_CHECKING:
@@ -54,10 +53,8 @@ def api_mismatch(record: ImageLoader | VolumeLoader) -> str:
 
 def faults(record: ImageLoader | VolumeLoader) -> Iterator[str]:
     """Yield what is wrong with a record's fields."""
-    if scheme_of(f"{record.scheme}:") is None:
-        yield f"the scheme {record.scheme!r} is not a letter, then 1 to 62 letters, digits, '.' or '-'"
-    elif record.scheme.lower() in CORE_SCHEMES:
-        yield f"the scheme {record.scheme!r} belongs to the core, which resolves it by suffix"
+    if fault := scheme_fault(record.scheme):
+        yield fault
     required, optional = _FUNCTIONS[type(record)]
     for name in (required, *optional):
         value = getattr(record, name)
