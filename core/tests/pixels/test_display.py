@@ -196,6 +196,17 @@ def test_an_image_of_nan_is_black(inverted: bool) -> None:
     assert not shown(np.full((3, 4), np.nan, np.float32), inverted=inverted).any()
 
 
+@pytest.mark.parametrize("window", [None, (1, 5), Window(1, 5, function="SIGMOID")])
+@pytest.mark.parametrize(
+    "bits", [np.array([[0x7F800001, 0]], "u4"), np.array([[(0x7FF << 52) + 1, 0]], "u8")]
+)
+def test_a_signalling_nan_is_black(bits: AnyArray, window: Window | tuple[float, float] | None) -> None:
+    """Files of floats hold any bits; none of them warns."""
+    pixels = bits.view(f"f{bits.itemsize}")
+
+    assert shown(pixels, window=window, padding=(5, 5), inverted=True)[0, 0] == 0
+
+
 @pytest.mark.parametrize("dtype", ["u1", "i2", "f4"])
 def test_an_image_without_pixels_has_no_shades(dtype: str) -> None:
     """It stays empty."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from fractions import Fraction
 from typing import Any
 
@@ -140,6 +141,24 @@ def test_frames_larger_than_a_block_are_scaled_whole(dtype: npt.DTypeLike, *, tr
     assert np.array_equal(scale(plan, stored), (stored.astype(np.float64) * 0.1 - 3.7).astype(dtype))
 
 
+@pytest.mark.parametrize(("slope", "dtype"), [(1, "i2"), (3, "i2"), (1, "i4"), (0.1, "f4"), (0.1, "f8")])
+def test_scaling_needs_no_copy_of_the_frame(slope: float, dtype: str) -> None:
+    """A volume takes its own memory and little more."""
+    stored = np.full((1024, 1024), 7, np.uint16)
+    plan = scale_plan(stored.dtype, slope, -100, dtype=dtype)
+    out = np.empty(stored.shape, plan.dtype)
+    tracemalloc.start()
+    try:
+        scale_into(plan, stored, out)
+        if plan.in_place:
+            scale_into(plan, stored, stored.view(plan.dtype))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert peak < stored.nbytes / 4
+
+
 @pytest.mark.parametrize("intercept", [-1024, 0.5])
 def test_a_frame_without_pixels_stays_empty(intercept: float) -> None:
     """There is nothing to check or compute."""
@@ -247,6 +266,20 @@ def test_stored_infinity_and_nan_stay() -> None:
     stored = np.array([[np.inf, -np.inf, np.nan]], np.float32)
 
     assert np.array_equal(scale(scale_plan(stored.dtype, -2, 1), stored), -stored, equal_nan=True)
+
+
+@pytest.mark.parametrize("dtype", [None, "f4", "f8"])
+@pytest.mark.parametrize("slope", [1, 2])
+@pytest.mark.parametrize("stored", ["f2", "f4", "f8"])
+def test_a_signalling_nan_is_a_nan(stored: str, slope: float, dtype: str | None) -> None:
+    """Files of floats hold any bits; none of them warns."""
+    frame = np.array([[np.inf, 1]], stored)
+    frame.view(f"u{frame.itemsize}")[0, 0] += (
+        1  # the exponent of infinity with a fraction whose first bit is 0
+    )
+    result = scale(scale_plan(frame.dtype, slope, 0, dtype=dtype), frame)
+
+    assert np.array_equal(result, [[np.nan, slope]], equal_nan=True)
 
 
 def test_colour_takes_a_wanted_dtype_without_scaling() -> None:

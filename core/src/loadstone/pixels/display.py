@@ -194,6 +194,7 @@ def _shaded_by_table(values: AnyArray, shading: Shading, low: int, high: int) ->
 def _shaded_in_blocks(values: AnyArray, shading: Shading) -> Shades:
     shades = np.empty(values.shape, np.uint8)
     step = max(1, _BLOCK * len(values) // max(1, values.size))
-    for start in range(0, len(values), step):
-        shades[start : start + step] = shading(values[start : start + step].astype(np.float64))
+    with np.errstate(invalid="ignore"):  # signalling NaN
+        for start in range(0, len(values), step):
+            shades[start : start + step] = shading(values[start : start + step].astype(np.float64))
     return shades

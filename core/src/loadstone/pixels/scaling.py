@@ -175,7 +175,8 @@ def _computed(
 @contextmanager
 def _float_overflow_refused(plan: ScalePlan) -> Iterator[None]:
     try:
-        with np.errstate(over="raise"):
+        # A signalling NaN in the file is invalid to compute with, and comes out as an ordinary one.
+        with np.errstate(over="raise", invalid="ignore"):
             yield
     except FloatingPointError as error:
         raise MetadataError(

@@ -42,7 +42,7 @@ def windowed(values: Values, window: Window) -> Shades:
     Source: DICOM PS3.3 C.11.2.1.2.1 (LINEAR), C.11.2.1.3.1 (SIGMOID), C.11.2.1.3.2 (LINEAR_EXACT).
     """
     center, width = window.center, window.width
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         if window.function == "SIGMOID":
             return _rounded(_WHITE / (1 + np.exp(-4 * (values - center) / width)))
         if window.function == "LINEAR_EXACT":
