@@ -12,7 +12,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from loadstone.errors import MetadataError, UnsupportedError
-from loadstone.pixels import scale, scale_plan, widened
+from loadstone.pixels import alike, scale, scale_plan, widened
 
 INTEGERS = [np.dtype(f"{kind}{size}") for kind in "iu" for size in (1, 2, 4, 8)]
 
@@ -158,6 +158,50 @@ def test_widening_keeps_what_is_scaled_already(
 def test_a_widened_ct_is_int32() -> None:
     """The next type after int16."""
     assert widened(scale_plan(np.dtype(np.uint16), 1, -1024)).dtype == np.int32
+
+
+@pytest.mark.parametrize(
+    ("slope", "intercept", "dtype"), [(0.5, 0, None), (1, -32768, None), (1, -1024, "i2"), (1, -1024, "f4")]
+)
+def test_what_cannot_overflow_or_is_requested_is_not_widened(
+    slope: float, intercept: float, dtype: str | None
+) -> None:
+    """Other parts of the block may be; these stay as they are."""
+    plan = scale_plan(np.dtype(np.uint16), slope, intercept, dtype=dtype)
+
+    assert widened(plan) is plan
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        (("u2", 1, 0), ("u2", 1, -1024), "i4"),
+        (("i2", 1, 0), ("i2", 1, -1024), "i2"),
+        (("u1", 1, 0), ("i2", 1, 0), "i2"),
+        (("i2", 1, 0), ("i2", 0.5, 0), "f4"),
+        (("i4", 1, 0), ("i2", 0.5, 0), "f8"),
+    ],
+)
+def test_plans_for_one_array_have_one_dtype(
+    first: tuple[str, float, float], second: tuple[str, float, float], expected: str
+) -> None:
+    """It holds what each of them holds."""
+    plans = [scale_plan(np.dtype(stored), slope, intercept) for stored, slope, intercept in (first, second)]
+
+    assert {plan.dtype for plan in alike(plans)} == {np.dtype(expected)}
+    assert [plan.slope for plan in alike(plans)] == [first[1], second[1]]
+
+
+def test_plans_for_one_array_still_widen() -> None:
+    """The dtype that they share is not one that the caller asked for."""
+    stored = np.dtype(np.uint16)
+    plans = alike([scale_plan(stored, 1, -1024), scale_plan(np.dtype(np.int16), 1, 0)])
+    wide = alike([widened(plan) for plan in plans])
+
+    assert [plan.checked for plan in plans] == [True, False]
+    assert not any(plan.requested for plan in plans)
+    assert {plan.dtype for plan in wide} == {np.dtype(np.int32)}
+    assert scale(wide[0], np.array([65535], stored)).tolist() == [64511]
 
 
 @pytest.mark.parametrize("slope", [0, math.nan, math.inf, -math.inf])

@@ -177,6 +177,15 @@ def test_identity_gives_the_same_memory() -> None:
     assert result.tolist() == [[1, 0]]
 
 
+def test_identity_in_place_leaves_the_memory_alone() -> None:
+    """What is where it belongs needs no copy, not even onto itself."""
+    stored = np.array([[1, 2]], np.int16)
+    stored.setflags(write=False)
+    scale_into(scale_plan(stored.dtype, 1, 0), stored, stored.view())
+
+    assert stored.tolist() == [[1, 2]]
+
+
 def test_identity_is_copied_into_given_memory() -> None:
     """A volume's slice gets the stored values."""
     stored = np.arange(6, dtype=np.int16).reshape(2, 3)

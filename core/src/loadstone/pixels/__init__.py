@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from loadstone.pixels.display import display
 from loadstone.pixels.padding import padding_mask, value_range
-from loadstone.pixels.plan import ScalePlan, scale_plan, widened
+from loadstone.pixels.plan import ScalePlan, alike, scale_plan, widened
 from loadstone.pixels.png import png_bytes
 from loadstone.pixels.scaling import FrameDoesNotFit, scale, scale_into
 
 __all__ = [
     "FrameDoesNotFit",
     "ScalePlan",
+    "alike",
     "display",
     "padding_mask",
     "png_bytes",

@@ -9,14 +9,18 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from loadstone.errors import MetadataError, UnsupportedError
+from loadstone.pixels.ranges import bounds, holds, scaled_ends, smallest, span_of
 
-__all__ = ["Arithmetic", "ScalePlan", "scale_plan", "widened"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["Arithmetic", "ScalePlan", "alike", "scale_plan", "widened"]
 
 AnyDtype = np.dtype[Any]
 
@@ -152,16 +156,42 @@ def widened(plan: ScalePlan) -> ScalePlan:
     Parameters
     ----------
     plan
-        The plan for which `scale_into` raised `FrameDoesNotFit`.
+        The plan for which `scale_into` raised `FrameDoesNotFit`, or another one for the same block.
 
     Returns
     -------
     ScalePlan
         One whose dtype holds the result of every value that the stored dtype can hold, so that it needs no
-        check: an integer type, past 64 bits float64. What was scaled before is converted by ``astype``.
+        check: an integer type, past 64 bits float64. What was scaled before is converted by ``astype``. A
+        plan that is not checked, or whose dtype the caller asked for, stays.
     """
-    ends = _ends(plan.slope, plan.intercept, _span(plan.stored))
-    dtype = _smallest(plan.stored, ends) or _FLOAT64
+    if plan.requested or not plan.checked:
+        return plan
+    ends = scaled_ends(plan.slope, plan.intercept, span_of(plan.stored))
+    return _into(smallest(plan.stored, ends) or _FLOAT64, plan)
+
+
+def alike(plans: Sequence[ScalePlan]) -> tuple[ScalePlan, ...]:
+    """
+    Return plans whose results lie in one array.
+
+    Parameters
+    ----------
+    plans
+        Of the parts of the array, each with the dtype that suits it best.
+
+    Returns
+    -------
+    tuple of ScalePlan
+        In the same order, with one dtype that holds what each of theirs holds. They may be widened as before.
+    """
+    if len({plan.dtype for plan in plans}) < 2:
+        return tuple(plans)
+    common = np.result_type(*(plan.dtype for plan in plans))
+    return tuple(_into(common, plan) for plan in plans)
+
+
+def _into(dtype: AnyDtype, plan: ScalePlan) -> ScalePlan:
     return _plan(plan.stored, dtype, plan.slope, plan.intercept, requested=plan.requested)
 
 
@@ -178,7 +208,7 @@ def _plan(stored: AnyDtype, dtype: AnyDtype, slope: float, intercept: float, *, 
     arithmetic = _arithmetic(stored, dtype, slope, intercept)
     least, most = None, None
     if arithmetic is Arithmetic.INTEGERS:
-        least, most = _bounds(_span(stored), _span(dtype), int(slope), int(intercept))
+        least, most = bounds(span_of(stored), span_of(dtype), int(slope), int(intercept))
     return ScalePlan(stored, dtype, slope, intercept, requested, arithmetic, least, most)
 
 
@@ -214,28 +244,28 @@ def _chosen(stored: AnyDtype, slope: float, intercept: float, bits_stored: int |
         return _viewed(stored)
     integer = None
     if _is_integral(stored, slope, intercept):
-        integer = _integer_dtype(stored, slope, intercept, _span(stored, bits_stored))
+        integer = _integer_dtype(stored, slope, intercept, span_of(stored, bits_stored))
     return integer or _float_dtype(stored, slope, intercept)
 
 
 def _integer_dtype(
     stored: AnyDtype, slope: float, intercept: float, span: tuple[int, int]
 ) -> AnyDtype | None:
-    ends = _ends(slope, intercept, span)
-    smallest = _smallest(stored, ends)
-    if smallest is not None and smallest.itemsize == stored.itemsize:
-        return smallest
+    ends = scaled_ends(slope, intercept, span)
+    found = smallest(stored, ends)
+    if found is not None and found.itemsize == stored.itemsize:
+        return found
     # Images of 8 bits do use all of them; the last one of 16 declared bits hardly ever.
-    if stored.itemsize > 1 and span == _span(stored):
+    if stored.itemsize > 1 and span == span_of(stored):
         same_width = np.dtype(f"{'i' if ends[0] < 0 else 'u'}{stored.itemsize}")
-        if _holds(same_width, _ends(slope, intercept, _span(stored, stored.itemsize * 8 - 1))):
+        if holds(same_width, scaled_ends(slope, intercept, span_of(stored, stored.itemsize * 8 - 1))):
             return same_width
-    return smallest
+    return found
 
 
 def _float_dtype(stored: AnyDtype, slope: float, intercept: float) -> AnyDtype:
     # Floats hardly ever come near the end of their range, so that their dtype says nothing about overflow.
-    largest_stored = 1 if stored.kind == "f" else max(map(abs, _span(stored)))
+    largest_stored = 1 if stored.kind == "f" else max(map(abs, span_of(stored)))
     largest = abs(slope) * largest_stored + abs(intercept)
     if math.isinf(largest):
         raise MetadataError(
@@ -245,42 +275,3 @@ def _float_dtype(stored: AnyDtype, slope: float, intercept: float) -> AnyDtype:
     keeps_integers = stored.itemsize < _FLOAT32.itemsize or stored == np.float32
     keeps_range = largest <= _FLOAT32_MOST and abs(slope) >= _FLOAT32_LEAST
     return _FLOAT32 if keeps_integers and keeps_range else _FLOAT64
-
-
-def _span(dtype: AnyDtype, bits: int | None = None) -> tuple[int, int]:
-    """Return the lowest and highest integer of so many bits, at most those of the dtype; None: all."""
-    if bits is not None and bits < 1:
-        raise MetadataError(f"{bits} bits are said to carry the value of a sample")
-    width = 1 if dtype.kind == "b" else dtype.itemsize * 8
-    bits = width if bits is None else min(bits, width)
-    return (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if dtype.kind == "i" else (0, (1 << bits) - 1)
-
-
-def _ends(slope: float, intercept: float, span: tuple[int, int]) -> tuple[int, int]:
-    """Return the lowest and highest result, exactly, for an integral slope and intercept."""
-    low, high = sorted(int(slope) * end + int(intercept) for end in span)
-    return low, high
-
-
-def _smallest(stored: AnyDtype, ends: tuple[int, int]) -> AnyDtype | None:
-    """Return the smallest integer type, not narrower than the stored one, that holds both ends."""
-    kinds = "iu" if stored.kind == "i" else "ui"
-    types = (np.dtype(f"{kind}{size}") for size in (1, 2, 4, 8) for kind in kinds if size >= stored.itemsize)
-    return next((each for each in types if _holds(each, ends)), None)
-
-
-def _holds(dtype: AnyDtype, ends: tuple[int, int]) -> bool:
-    low, high = _span(dtype)
-    return low <= ends[0] and ends[1] <= high
-
-
-def _bounds(
-    stored: tuple[int, int], result: tuple[int, int], slope: int, intercept: int
-) -> tuple[int | None, int | None]:
-    """Return the lowest and highest stored value whose result fits; None for an end that cannot be passed."""
-    low, high = result
-    if slope < 0:
-        slope, intercept, low, high = -slope, -intercept, -high, -low
-    least = -((intercept - low) // slope)
-    most = (high - intercept) // slope
-    return (least if least > stored[0] else None), (most if most < stored[1] else None)
