@@ -15,6 +15,7 @@ from plugins.wado.tests.server.builders import (
     MULTIPART_PLAIN,
     MULTIPART_STORED,
     ask,
+    encapsulated,
     instance_path,
     native,
 )
@@ -203,3 +204,15 @@ def test_no_final_boundary() -> None:
 
     assert answer.body.endswith(b"\x01\x00\r\n")
     assert int(answer.headers["content-length"]) == len(answer.body)
+
+
+def test_a_frame_that_fails_to_decode() -> None:
+    """A codestream that the decoders refuse is not acceptable in explicit little endian; the text says it."""
+    broken = encapsulated([b"not a JPEG at all."], frames=1, SOPInstanceUID="1.2.3.4")
+    with DicomWebServer(broken) as server:
+        frame = ask(f"{server.url}{PATH}/frames/1", MULTIPART_PLAIN)
+        instance = ask(f"{server.url}{PATH}", "application/dicom")
+        picture = ask(f"{server.url}{PATH}/rendered", "image/png")
+
+    assert [frame.status, instance.status, picture.status] == [406, 406, 406]
+    assert "cannot be decoded" in frame.text

@@ -10,10 +10,19 @@ from urllib.parse import urlsplit
 import pytest
 
 from loadstone_wado.server import AcceptKind, DicomWebServer, ServerBehaviour, ServerNotRunningError
-from plugins.wado.tests.server.builders import MULTIPART_PLAIN, MULTIPART_STORED, ask, instance_path, native
+from loadstone_wado.server.service import DicomWebService
+from plugins.wado.tests.server.builders import (
+    MULTIPART_DICOM,
+    MULTIPART_PLAIN,
+    MULTIPART_STORED,
+    ask,
+    instance_path,
+    native,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 CONTENT = native(SOPInstanceUID="1.2.3.4")
 FRAME = f"{instance_path('1.2.3.4')}/frames/1"
@@ -265,3 +274,42 @@ def test_many_clients_at_once() -> None:
 
         assert len(server.requests) == 160
     assert wrong == []
+
+
+def test_what_is_no_request_is_answered() -> None:
+    """Something else than HTTP gets a bad request, and the connection is closed."""
+    with behaving() as server:
+        where = urlsplit(server.url)
+        with socket.create_connection((where.hostname, where.port)) as peer:
+            peer.sendall(b"hello\r\n\r\n")
+            answer = peer.makefile("rb").read()
+
+    assert answer.startswith(b"HTTP/1.1 400 ")
+
+
+def test_a_failure_within_an_answer_is_seen(tmp_path: Path) -> None:
+    """When a file cannot be read after the answer began, the connection ends before its body does."""
+    for number in (1, 2):
+        content = native(SOPInstanceUID=f"1.2.3.{number}", EncapsulatedDocument=bytes(100_000))
+        (tmp_path / f"{number}.dcm").write_bytes(content)
+    with DicomWebServer(tmp_path) as server:
+        (tmp_path / "2.dcm").unlink()
+        with pytest.raises(http.client.IncompleteRead):
+            ask(f"{server.url}/studies/1.2.3", MULTIPART_DICOM)
+
+
+def test_an_unforeseen_failure_is_an_answer(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever goes wrong in the server, the client gets 500 without details, and the log has them."""
+
+    def fail(*_: object) -> None:
+        raise KeyError("patient")
+
+    with behaving() as server:
+        monkeypatch.setattr(DicomWebService, "respond", fail)
+        answer = ask(f"{server.url}/studies")
+
+    assert answer.status == 500
+    assert "patient" not in answer.text
+    assert "KeyError" in caplog.text
