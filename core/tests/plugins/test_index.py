@@ -3,18 +3,23 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from loadstone._plugins.index import COMMANDS, IMAGES, PLUGINS, SUFFIXES, VOLUMES, Candidate, PluginIndex
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from core.tests.plugins.builders import Site
 
 
 def faults(index: PluginIndex) -> dict[str, str]:
     return {each.name: each.fault for each in index.candidates if each.fault}
 
 
-def test_reads_every_group_without_importing(site):
+def test_reads_every_group_without_importing(site: Site) -> None:
     """A scan knows schemes, suffixes, plugins and commands, and imports none of them."""
     groups = {
         IMAGES: {"acme": "acme.plugin"},
@@ -38,7 +43,7 @@ def test_reads_every_group_without_importing(site):
     assert "acme" not in sys.modules
 
 
-def test_schemes_and_suffixes_are_lower_case(site):
+def test_schemes_and_suffixes_are_lower_case(site: Site) -> None:
     """Schemes and suffixes compare in lower case, whatever the author wrote."""
     site.install("acme", entry_points={IMAGES: {"myCustomLoader": "acme"}, SUFFIXES: {".NII": "acme"}})
 
@@ -68,8 +73,10 @@ def test_schemes_and_suffixes_are_lower_case(site):
         (SUFFIXES, ".acm", "https"),
     ],
 )
-def test_what_is_malformed_is_recorded_and_never_claims(site, group, name, value):
-    """A claim that can never be honoured is kept with the reason, beside the good ones of the same package."""
+def test_what_is_malformed_is_recorded_and_never_claims(
+    site: Site, group: str, name: str, value: str
+) -> None:
+    """A claim that can never be honoured is kept with the reason, beside the good ones of a package."""
     site.install("acme", entry_points={group: {name: value, "good": "acme", ".good": "acme"}})
 
     index = site.index()
@@ -79,8 +86,8 @@ def test_what_is_malformed_is_recorded_and_never_claims(site, group, name, value
     assert index.claims(group, ".good" if group == SUFFIXES else "good")
 
 
-def test_copies_of_a_distribution_count_once(site, tmp_path):
-    """An editable install that is there twice claims its scheme once; the first copy on the path is the one."""
+def test_copies_of_a_distribution_count_once(site: Site, tmp_path: Path) -> None:
+    """A distribution that is there twice claims its scheme once: the first copy on the path counts."""
     site.add("acme-loader", version="2.0")
     other = tmp_path / "other"
     shutil.copytree(site.folder, other)
@@ -95,7 +102,7 @@ def test_copies_of_a_distribution_count_once(site, tmp_path):
     assert [each.version for each in turned.claims(IMAGES, "acme")] == ["1.0"]
 
 
-def test_a_copy_without_entry_points_shadows_one_with(site, tmp_path):
+def test_a_copy_without_entry_points_shadows_one_with(site: Site, tmp_path: Path) -> None:
     """A newer copy in front that claims nothing any more takes the claims of the one behind away."""
     site.add("acme-loader")
     front = tmp_path / "front" / "acme_loader-3.0.dist-info"
@@ -107,8 +114,8 @@ def test_a_copy_without_entry_points_shadows_one_with(site, tmp_path):
     assert not index.candidates
 
 
-def test_remains_of_distributions_do_not_stop_a_scan(site):
-    """What is unreadable, has no metadata or no '=' in a line is left out or recorded; the others are found."""
+def test_remains_of_distributions_do_not_stop_a_scan(site: Site) -> None:
+    """What is unreadable, has no metadata or a broken line is left out or recorded; others are found."""
     site.add("good", images=("good",))
     for name, text in (
         ("no_metadata-1.0", b"[loadstone.image_loaders]\nlost = lost\n"),
@@ -128,15 +135,15 @@ def test_remains_of_distributions_do_not_stop_a_scan(site):
     assert [each.distribution for each in index.candidates if each.fault] == ["malformed"]
 
 
-def test_equal_candidates_count_once():
+def test_equal_candidates_count_once() -> None:
     """The same distribution, name and value twice is one claim."""
     claim = Candidate(IMAGES, "acme", "acme", "acme", "1.0")
 
     assert PluginIndex([claim, claim]).claims(IMAGES, "acme") == (claim,)
 
 
-def test_two_hundred_distributions_are_quick(tmp_path: Path):
-    """A scan reads one small file a distribution: far below a second for 200, so that nothing is parsed needlessly."""
+def test_two_hundred_distributions_are_quick(tmp_path: Path) -> None:
+    """A scan reads one small file a distribution, so that 200 take far less than a second."""
     for number in range(200):
         folder = tmp_path / f"dist{number}-1.0.dist-info"
         folder.mkdir()

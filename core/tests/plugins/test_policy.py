@@ -8,7 +8,7 @@ from loadstone._plugins import PluginPolicy
 from loadstone.errors import LoadstoneError
 
 
-def test_without_variables_everything_may_be_used():
+def test_without_variables_everything_may_be_used() -> None:
     """The default allows all, prefers nothing and is not strict."""
     policy = PluginPolicy.from_environment({})
 
@@ -16,7 +16,7 @@ def test_without_variables_everything_may_be_used():
     assert not policy.refusal("anything")
 
 
-def test_reads_the_switches_with_names_normalised():
+def test_reads_the_switches_with_names_normalised() -> None:
     """Names compare as package indexes compare them."""
     policy = PluginPolicy.from_environment(
         {
@@ -27,13 +27,13 @@ def test_reads_the_switches_with_names_normalised():
         }
     )
 
-    assert policy.only == {"acme-nifti", "loadstone-web"}
+    assert policy.only == frozenset({"acme-nifti", "loadstone-web"})
     assert policy.disabled == {"loadstone-web"}
     assert policy.prefer == {"nifti": "acme-nifti", ".nii": "acme-nifti"}
     assert policy.strict
 
 
-def test_an_empty_allow_list_allows_nothing():
+def test_an_empty_allow_list_allows_nothing() -> None:
     """Set but empty is different from not set."""
     policy = PluginPolicy.from_environment({"LOADSTONE_PLUGINS": ""})
 
@@ -41,7 +41,7 @@ def test_an_empty_allow_list_allows_nothing():
     assert "LOADSTONE_PLUGINS" in policy.refusal("loadstone-web")
 
 
-def test_disabled_wins_over_allowed():
+def test_disabled_wins_over_allowed() -> None:
     """A distribution on both lists may not be used, and the reason names the switch."""
     policy = PluginPolicy(only=frozenset({"acme"}), disabled=frozenset({"acme"}))
 
@@ -49,7 +49,7 @@ def test_disabled_wins_over_allowed():
 
 
 @pytest.mark.parametrize("text", ["", "0", "false", "No", "OFF", " off "])
-def test_words_for_off(text):
+def test_words_for_off(text: str) -> None:
     """What reads as off is off; '0' is no truth."""
     assert not PluginPolicy.from_environment({"LOADSTONE_STRICT": text}).strict
 
@@ -67,7 +67,7 @@ def test_words_for_off(text):
         ("LOADSTONE_STRICT", "perhaps"),
     ],
 )
-def test_malformed_switches_are_named(variable, text):
+def test_malformed_switches_are_named(variable: str, text: str) -> None:
     """A switch that cannot be understood is an error with its name and text, never a guess."""
     with pytest.raises(LoadstoneError, match=variable) as caught:
         PluginPolicy.from_environment({variable: text})
@@ -75,7 +75,7 @@ def test_malformed_switches_are_named(variable, text):
     assert repr(text) in str(caught.value)
 
 
-def test_pickles():
+def test_pickles() -> None:
     """A policy goes to other processes with the settings."""
     policy = PluginPolicy(only=frozenset({"a"}), prefer={"nifti": "acme"}, strict=True)
 

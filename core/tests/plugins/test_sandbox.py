@@ -3,13 +3,17 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import sys
+from typing import TYPE_CHECKING
 
 import pytest
 
 from loadstone.testing import PluginSandbox
 
+if TYPE_CHECKING:
+    from pathlib import Path
 
-def test_what_is_installed_is_seen_and_leaves_no_trace(tmp_path):
+
+def test_what_is_installed_is_seen_and_leaves_no_trace(tmp_path: Path) -> None:
     """Inside the block a distribution has a version and modules; afterwards all of it is gone."""
     path, bytecode = list(sys.path), sys.dont_write_bytecode
     with PluginSandbox(tmp_path) as sandbox:
@@ -25,7 +29,7 @@ def test_what_is_installed_is_seen_and_leaves_no_trace(tmp_path):
         importlib.metadata.version("sand-box")
 
 
-def test_installing_again_replaces(tmp_path):
+def test_installing_again_replaces(tmp_path: Path) -> None:
     """A second version takes the place of the first, and its module is the one that is imported next."""
     with PluginSandbox(tmp_path) as sandbox:
         sandbox.install("sand-box", version="1", modules={"sand_box": "value = 1"})
@@ -37,7 +41,7 @@ def test_installing_again_replaces(tmp_path):
         assert importlib.metadata.version("sand-box") == "2"
 
 
-def test_uninstall_takes_it_away(tmp_path):
+def test_uninstall_takes_it_away(tmp_path: Path) -> None:
     """An uninstalled distribution is no longer found."""
     with PluginSandbox(tmp_path) as sandbox:
         sandbox.install("sand-box")

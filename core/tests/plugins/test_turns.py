@@ -7,7 +7,7 @@ import pytest
 from loadstone._plugins.turns import TurnCycleError, Turns
 
 
-def test_one_thread_at_a_time_for_a_key():
+def test_one_thread_at_a_time_for_a_key() -> None:
     """While one thread holds a key no other enters."""
     turns, inside, most = Turns(), [], []
 
@@ -26,7 +26,7 @@ def test_one_thread_at_a_time_for_a_key():
     assert most == [1] * 16
 
 
-def test_waiting_for_oneself_is_told():
+def test_waiting_for_oneself_is_told() -> None:
     """A thread that asks again for what it holds gets an error, and the key is still good afterwards."""
     turns = Turns()
     with turns.of("key"):
@@ -39,7 +39,7 @@ def test_waiting_for_oneself_is_told():
     assert not turns.held_here()
 
 
-def test_a_circle_of_threads_is_broken():
+def test_a_circle_of_threads_is_broken() -> None:
     """Of threads that wait for each other's keys in a ring exactly one is told, and the others go on."""
     turns, size = Turns(), 3
     ready, outcomes = threading.Barrier(size), []

@@ -81,14 +81,15 @@ class SuffixTable:
         return f"{scheme}:{rest_of(_absolute(path))}"
 
     def _scheme_of_path(self, path: str) -> str:
-        if path.endswith(("/", os.sep)) or Path(path).is_dir():
+        # os.path says False where pathlib raises: no permission, a name that is too long.
+        if path.endswith(("/", os.sep)) or os.path.isdir(path):  # noqa: PTH112 - see above
             return self._scheme(FOLDER, path) or self._fail(path, "no installed plugin loads folders")
         for suffix in _suffixes_of(path.replace("\\", "/")):
             if scheme := self._scheme(suffix, path):
                 return scheme
         if _has_suffix(path):
             return self._fail(path, "no installed plugin declares the suffix of this file")
-        if not Path(path).exists():
+        if not os.path.exists(path):  # noqa: PTH110 - see above
             return self._fail(path, "there is no such file, and without a suffix its format cannot be told")
         return self._scheme(NO_SUFFIX, path) or self._fail(
             path, "no installed plugin loads files without a suffix"
