@@ -45,6 +45,7 @@ class Answer:
         self,
         raw: urllib3.BaseHTTPResponse,
         request: HttpRequest,
+        *,
         url: HttpUrl,
         flight: Flight,
         settings: Settings,
@@ -156,11 +157,11 @@ def exchange(
                     preload_content=False,
                     decode_content=False,
                 )
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - explained and raised
             call.drop()
             if was_idle and flight.lost_idle_connection and isinstance(error, WIRE_ERRORS):
                 was_idle = False
                 continue
             raise explained(error, str(url), flight, settings)  # noqa: B904 - has its cause
         flight.in_body = True
-        return Answer(raw, request, url, flight, settings, end)
+        return Answer(raw, request, url=url, flight=flight, settings=settings, end=end)

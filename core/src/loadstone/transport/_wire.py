@@ -87,7 +87,10 @@ class _Wire(io.RawIOBase):
             count = self._raw.readinto(buffer) or 0
         finally:
             self._flight.account(monotonic() - before, count)
-        self.ended = not count
+        if not count:
+            # Cut off by us it looks like an end, and a body that lasts until the end would seem whole.
+            self._flight.call.raise_if_aborted()
+            self.ended = True
         return count
 
     def close(self) -> None:

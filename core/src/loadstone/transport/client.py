@@ -96,7 +96,7 @@ class Transport:
         Changes every request before each attempt (signs it, adds headers); not those that another origin
         redirected here.
     permit
-        Gives a context manager for ``host:port``; each request holds one while it is under way, and none while
+        Gives a context manager for ``host:port``; a request holds one while it is under way, and none while
         it waits for its next attempt.
     """
 
