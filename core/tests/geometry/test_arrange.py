@@ -188,6 +188,7 @@ def test_single_slice_takes_its_extent_from_the_header(
     assert stack.spacing == (2.0, 0.5, extent)
     assert stack.z_source == source
     assert stack.origin == ORIGIN
+    np.testing.assert_array_equal(affine_of(stack)[:3, 2], (0.0, 0.0, extent))
     assert stack.report.kinds == {"single_slice"}
 
 

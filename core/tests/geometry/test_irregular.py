@@ -78,6 +78,19 @@ class TestGap:
         assert finding.indices == (4,)
         assert "199 of 207 slices are missing" in finding.message
 
+    def test_gap_longer_than_all_slices_does_not_make_them_duplicates(self) -> None:
+        """The spacing is that of the slices, also where 20 mm are missing between two blocks of 0.05 mm."""
+        block = np.arange(150) * 0.05
+        planes = series(np.concatenate((block, block[-1] + 20 + block)))
+
+        assert arranged(planes, IGNORE).report.kinds == {"gap"}
+
+    def test_small_errors_of_the_step_do_not_add_up_over_a_gap(self) -> None:
+        """A hundred steps are counted in units of all single steps, not of the shortest."""
+        finding = found(series([0, 3.012, 5.988, 9.0, 309, 312.012, 314.988, 318]), "gap")
+
+        assert "99 of 107 slices are missing" in finding.message
+
     def test_a_hundred_million_missing_slices_are_only_a_number(self) -> None:
         """Nothing is allocated by a header's word."""
         finding = found(series([0, 3, 6, 3e8]), "gap")
@@ -117,7 +130,7 @@ class TestDuplicate:
 
     def test_ignored_duplicates_leave_space_unknown(self) -> None:
         """All images come sorted, those of one position in the order given."""
-        stack = arranged(series([3, 0, 3, 0]), IGNORE)
+        stack = arranged(series([3.001, 0, 3, 0]), IGNORE)
 
         assert stack.order == (1, 3, 0, 2)
         assert stack.affine_lps is None
@@ -241,6 +254,14 @@ class TestIrregular:
         planes = series(offsets, position_decimals=decimals)
 
         assert arranged(planes, IGNORE).report.regular is regular
+
+    def test_the_longest_text_tells_the_precision(self) -> None:
+        """``-12`` beside ``-12.25`` has lost its zeros, not its precision."""
+        offsets = np.array(EIGHT)
+        offsets[3] += 0.05
+        planes = [series([z], position_decimals=2 * (k % 2))[0] for k, z in enumerate(offsets)]
+
+        assert "irregular" in arranged(planes, IGNORE).report.kinds
 
     @given(st.sampled_from(sorted(ORIENTATIONS)), st.floats(0.05, 0.4), st.integers(1, 6))
     def test_a_slice_out_of_place_never_passes(self, name: str, share: float, index: int) -> None:

@@ -66,8 +66,8 @@ def same_position(positions: FloatArray, distances: FloatArray, precision: Preci
         ``(n,)``, ascending from 0.
     """
     spacing = _typical(np.diff(distances))
-    # Less than a decimal and less than half a slice, so that coarse text never melts neighbours into one.
-    tolerance = max(min(_RELATIVE * spacing + precision.half, spacing / 2, _MOST_MM), _FINEST_MM)
+    # Less than a decimal, so that coarse text never melts neighbours into one.
+    tolerance = max(min(_RELATIVE * spacing + precision.half, _MOST_MM), _FINEST_MM)
     apart = np.abs(np.diff(positions, axis=0)).max(axis=1) > tolerance
     return np.concatenate(([0], np.cumsum(apart)))
 
