@@ -1,1 +1,1 @@
-"""Load medical images by name, through plugins."""
+"""x."""

@@ -1,0 +1,161 @@
+"""The functions of the package: the default session's, or inside a loader those of the session that it works for."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from loadstone._plugins import PluginInfo, RegistrationHandle, default_registry
+from loadstone.session import Session, current_session
+
+if TYPE_CHECKING:
+    from loadstone.hookspecs import ImageLoad, ImageLoader, VolumeLoader, VolumeOpen
+    from loadstone.image import Image
+    from loadstone.load_object import LoadObject
+    from loadstone.volume import Volume
+
+Source = str | os.PathLike[str]
+
+
+def default_session() -> Session:
+    """Return the session that the functions of the package use; made when first needed."""
+    return current_session()
+
+
+def load_image(source: Source, **options: Any) -> Image:  # noqa: ANN401 - those of Session.load_image
+    """Load an image and wait for it; see `Session.load_image`."""
+    return current_session().load_image(source, **options)
+
+
+def request_image(source: Source, **options: Any) -> LoadObject[Image]:  # noqa: ANN401
+    """Ask for an image and return at once; see `Session.request_image`."""
+    return current_session().request_image(source, **options)
+
+
+def load_volume(source: Source, **options: Any) -> Volume:  # noqa: ANN401
+    """Load the volume that is there and wait for it; see `Session.load_volume`."""
+    return current_session().load_volume(source, **options)
+
+
+def request_volume(source: Source, **options: Any) -> LoadObject[Volume]:  # noqa: ANN401
+    """Ask for a volume and return at once; see `Session.request_volume`."""
+    return current_session().request_volume(source, **options)
+
+
+def create_volume(source: Source, **options: Any) -> Volume:  # noqa: ANN401
+    """Load a volume that stays in memory until it is released; see `Session.create_volume`."""
+    return current_session().create_volume(source, **options)
+
+
+def load_volumes(source: Source, **options: Any) -> list[Volume]:  # noqa: ANN401
+    """Load all volumes that are there; see `Session.load_volumes`."""
+    return current_session().load_volumes(source, **options)
+
+
+def volume_ids(source: Source) -> list[str]:
+    """Return the id of each volume that is there; see `Session.volume_ids`."""
+    return current_session().volume_ids(source)
+
+
+def image_ids(source: Source) -> list[str]:
+    """Return the ids of the images of all volumes that are there; see `Session.image_ids`."""
+    return current_session().image_ids(source)
+
+
+def to_id(source: Source) -> str:
+    """
+    Return the id that a path or plain URL stands for.
+
+    Parameters
+    ----------
+    source
+        A path, a ``file:`` URL, an http(s) URL, or an id, which is returned as it is.
+
+    Raises
+    ------
+    InvalidIdError
+        If no installed plugin claims its suffix, or several do.
+
+    Examples
+    --------
+    >>> loadstone.to_id("/data/t1.nii.gz")  # doctest: +SKIP
+    'nifti:/data/t1.nii.gz'
+    """
+    return default_registry().to_id(source)
+
+
+def register_image_loader(
+    scheme: str,
+    load: ImageLoad | ImageLoader,
+    *,
+    replace: bool = False,
+    **fields: Any,  # noqa: ANN401 - fields of ImageLoader
+) -> RegistrationHandle:
+    """
+    Register a loader of images for this process.
+
+    Parameters
+    ----------
+    scheme
+        The scheme that it loads.
+    load
+        A function ``(image_id, context) -> Image``, or a whole `ImageLoader` record.
+    replace
+        Whether it takes the place of an installed or registered one.
+    **fields
+        Further fields of `ImageLoader`.
+
+    Returns
+    -------
+    RegistrationHandle
+        Ends the registration; also a context manager.
+
+    Raises
+    ------
+    SchemeConflictError
+        If somebody claims the scheme and `replace` is False.
+    """
+    return default_registry().register_image_loader(scheme, load, replace=replace, **fields)
+
+
+def register_volume_loader(
+    scheme: str,
+    open: VolumeOpen | VolumeLoader,  # noqa: A002 - the field's name
+    *,
+    replace: bool = False,
+    **fields: Any,  # noqa: ANN401 - fields of VolumeLoader
+) -> RegistrationHandle:
+    """Register a loader of volumes for this process; otherwise as `register_image_loader`."""
+    return default_registry().register_volume_loader(scheme, open, replace=replace, **fields)
+
+
+def unregister_image_loader(scheme: str) -> None:
+    """Take back the registration of a scheme; an installed plugin serves it again."""
+    default_registry().unregister_image_loader(scheme)
+
+
+def unregister_volume_loader(scheme: str) -> None:
+    """Take back the registration of a scheme; an installed plugin serves it again."""
+    default_registry().unregister_volume_loader(scheme)
+
+
+def register_unknown_image_loader(load: ImageLoad | None) -> ImageLoad | None:
+    """Set what loads images of unknown schemes, and return what did before."""
+    return default_registry().register_unknown_image_loader(load)
+
+
+def register_unknown_volume_loader(open: VolumeOpen | None) -> VolumeOpen | None:  # noqa: A002
+    """Set what opens volumes of unknown schemes, and return what did before."""
+    return default_registry().register_unknown_volume_loader(open)
+
+
+def plugins() -> tuple[PluginInfo, ...]:
+    """List the installed plugins and registered loaders, without importing any."""
+    return default_registry().plugins()
+
+
+def refresh_plugins() -> None:
+    """Look again which plugins are installed."""
+    default_registry().refresh()
+
+

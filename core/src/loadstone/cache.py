@@ -1,0 +1,321 @@
+"""
+One memory budget for images, sources and volumes.
+
+What the cache keeps and what is in flight never exceed the budget, at any instant: memory is reserved before it is
+allocated. A reservation evicts the least recently used entries that are not pinned, or raises `CacheFullError` at
+once; it never waits, and evicts nothing when the space would not suffice anyway.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import weakref
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from loadstone.errors import CacheFullError
+from loadstone.files import FileState
+
+__all__ = ["Cache", "CacheStats", "Reservation"]
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class CacheStats:
+    """A cache at one moment; counters since it was made."""
+
+    budget: int
+    """Bytes that may be used."""
+    kept: int
+    """Bytes of the entries."""
+    pinned: int
+    """Bytes of the entries that may not be evicted now."""
+    reserved: int
+    """Bytes in flight."""
+    entries: int
+    """Number of entries."""
+    hits: int
+    """Look-ups that found something."""
+    misses: int
+    """Look-ups that found nothing."""
+    evictions: int
+    """Entries evicted to make room."""
+
+
+@dataclass(slots=True, eq=False)
+class _Entry:
+    value: Any
+    nbytes: int
+    pins: int
+    files: Sequence[FileState]
+    dropped: Callable[[], object]
+
+
+class Reservation:
+    """
+    Bytes of the budget for something that is being made.
+
+    End it with `commit` (it becomes an entry) or `release` (it failed, or is the caller's own); both only once, and
+    `release` after `commit` does nothing.
+    """
+
+    __slots__ = ("_cache", "nbytes")
+
+    def __init__(self, cache: Cache, nbytes: int) -> None:
+        self._cache: Cache | None = cache
+        self.nbytes = nbytes
+
+    def grow(self, nbytes: int, *, last: Collection[Hashable] = ()) -> None:
+        """
+        Reserve `nbytes` more.
+
+        Raises
+        ------
+        CacheFullError
+            If they cannot be had; what was reserved before stays.
+        """
+        if self._cache is not None and nbytes > 0:
+            self._cache._take(nbytes, last)
+            self.nbytes += nbytes
+
+    def shrink(self, nbytes: int) -> None:
+        """Give `nbytes` back."""
+        if self._cache is not None:
+            self._cache._give_back(nbytes)
+            self.nbytes -= nbytes
+
+    def commit(
+        self,
+        key: Hashable,
+        value: object,
+        *,
+        files: Sequence[FileState] = (),
+        pins: int = 0,
+        dropped: Callable[[], object] = lambda: None,
+    ) -> None:
+        """Make it the entry of `key`, in place of an older one; `dropped` runs when it leaves, for whatever reason."""
+        if self._cache is not None:
+            cache, self._cache = self._cache, None
+            cache._put(key, _Entry(value, self.nbytes, pins, files, dropped))
+
+    def release(self) -> None:
+        """Give all of it back."""
+        if self._cache is not None:
+            cache, self._cache = self._cache, None
+            cache._give_back(self.nbytes)
+
+
+class Cache:
+    """
+    The memory of one session.
+
+    Parameters
+    ----------
+    budget
+        Bytes for entries and reservations together.
+    """
+
+    def __init__(self, budget: int) -> None:
+        self._lock = threading.Lock()
+        self._budget = budget
+        self._entries: OrderedDict[Hashable, _Entry] = OrderedDict()
+        self._evicted: weakref.WeakValueDictionary[Hashable, Any] = weakref.WeakValueDictionary()
+        self._kept = self._reserved = self._pinned = 0
+        self._hits = self._misses = self._evictions = 0
+
+    def get(self, key: Hashable) -> Any | None:  # noqa: ANN401 - the key's maker knows the type
+        """
+        Return what is kept under `key` and mark it as used, or None.
+
+        An entry whose local files have changed since is dropped. An evicted one that somebody still holds is found.
+        """
+        with self._lock:
+            entry = self._entries.get(key)
+            if entry is None:
+                value = self._evicted.get(key)
+                self._count(found=value is not None)
+                return value
+            self._entries.move_to_end(key)
+            files = entry.files
+            if not files:
+                self._hits += 1
+                return entry.value
+        fresh = all(state.current() for state in files)
+        with self._lock:
+            self._count(found=fresh)
+        if fresh:
+            return entry.value
+        self.remove(key, entry.value)
+        return None
+
+    def _count(self, *, found: bool) -> None:
+        if found:
+            self._hits += 1
+        else:
+            self._misses += 1
+
+    def __contains__(self, key: Hashable) -> bool:
+        """Say whether there is an entry, without marking it as used."""
+        return key in self._entries
+
+    def reserve(self, nbytes: int, *, last: Collection[Hashable] = ()) -> Reservation:
+        """
+        Reserve bytes, evicting if necessary, entries whose key is in `last` after all others.
+
+        Raises
+        ------
+        CacheFullError
+            If they cannot be had; nothing was evicted then.
+        """
+        self._take(nbytes, last)
+        return Reservation(self, nbytes)
+
+    def is_cacheable(self, nbytes: int) -> bool:
+        """Say whether `nbytes` could be reserved now."""
+        return nbytes <= self._budget - self._reserved - self._pinned
+
+    def _take(self, nbytes: int, last: Collection[Hashable]) -> None:
+        with self._lock:
+            if not self.is_cacheable(nbytes):
+                raise CacheFullError(nbytes, max(0, self._budget - self._reserved - self._pinned), self._budget)
+            victims = self._victims(nbytes, last)
+            self._reserved += nbytes
+        _tell(victims)
+
+    def _victims(self, nbytes: int, last: Collection[Hashable]) -> list[_Entry]:
+        """Take out entries, oldest first, until `nbytes` are free."""
+        victims: list[_Entry] = []
+        missing = self._kept + self._reserved + nbytes - self._budget
+        if missing <= 0:
+            return victims
+        candidates = [key for key, entry in self._entries.items() if not entry.pins]
+        if last:
+            candidates.sort(key=lambda key: key in last)
+        for key in candidates:
+            if missing <= 0:
+                break
+            entry = self._take_out(key)
+            missing -= entry.nbytes
+            self._evictions += 1
+            _remember(self._evicted, key, entry.value)
+            victims.append(entry)
+        return victims
+
+    def _take_out(self, key: Hashable) -> _Entry:
+        entry = self._entries.pop(key)
+        self._kept -= entry.nbytes
+        if entry.pins:
+            self._pinned -= entry.nbytes
+        return entry
+
+    def _give_back(self, nbytes: int) -> None:
+        with self._lock:
+            self._reserved -= nbytes
+
+    def _put(self, key: Hashable, entry: _Entry) -> None:
+        with self._lock:
+            older = [self._take_out(key)] if key in self._entries else []
+            self._reserved -= entry.nbytes
+            self._kept += entry.nbytes
+            if entry.pins:
+                self._pinned += entry.nbytes
+            self._entries[key] = entry
+            self._evicted.pop(key, None)
+        _tell(older)
+
+    def pin(self, key: Hashable, value: object) -> bool:
+        """Protect the entry from eviction once more, if it still is `value`."""
+        with self._lock:
+            entry = self._entries.get(key)
+            if entry is None or entry.value is not value:
+                return False
+            entry.pins += 1
+            if entry.pins == 1:
+                self._pinned += entry.nbytes
+            return True
+
+    def unpin(self, key: Hashable, value: object) -> bool:
+        """Take one protection back, if the entry still is `value` and has one."""
+        with self._lock:
+            entry = self._entries.get(key)
+            if entry is None or entry.value is not value or not entry.pins:
+                return False
+            entry.pins -= 1
+            if not entry.pins:
+                self._pinned -= entry.nbytes
+            return True
+
+    def release(self, key: Hashable, value: object) -> None:
+        """Take one protection back, and drop the entry when it has none left."""
+        self.unpin(key, value)
+        with self._lock:
+            entry = self._entries.get(key)
+            pinned = entry is not None and entry.pins > 0
+        if not pinned:
+            self.remove(key, value)
+
+    def remove(self, key: Hashable, value: object = None) -> bool:
+        """Drop the entry, pinned or not; with `value`, only if it still is that one. False if it is not there."""
+        with self._lock:
+            self._evicted.pop(key, None)
+            entry = self._entries.get(key)
+            if entry is None or (value is not None and entry.value is not value):
+                return False
+            self._take_out(key)
+        _tell([entry])
+        return True
+
+    def purge(self, *, pinned: bool = False) -> int:
+        """Drop everything that is not pinned (with `pinned`, everything); return the bytes that this freed."""
+        with self._lock:
+            dropped = [
+                self._take_out(key) for key, entry in list(self._entries.items()) if pinned or not entry.pins
+            ]
+            self._evicted.clear()
+        _tell(dropped)
+        return sum(entry.nbytes for entry in dropped)
+
+    @property
+    def budget(self) -> int:
+        """Bytes that may be used; setting it lower evicts at once."""
+        return self._budget
+
+    @budget.setter
+    def budget(self, budget: int) -> None:
+        with self._lock:
+            self._budget = budget
+            victims = self._victims(0, ())
+        _tell(victims)
+
+    def stats(self) -> CacheStats:
+        """Count everything at one instant."""
+        with self._lock:
+            return CacheStats(
+                self._budget,
+                self._kept,
+                self._pinned,
+                self._reserved,
+                len(self._entries),
+                self._hits,
+                self._misses,
+                self._evictions,
+            )
+
+
+def _remember(evicted: weakref.WeakValueDictionary[Hashable, Any], key: Hashable, value: object) -> None:
+    try:
+        evicted[key] = value
+    except TypeError:  # a value that cannot be weakly referenced is simply gone
+        return
+
+
+def _tell(entries: Sequence[_Entry]) -> None:
+    for entry in entries:
+        try:
+            entry.dropped()
+        except Exception:
+            _log.exception("closing an evicted entry failed")

@@ -1,0 +1,304 @@
+"""What a loader is given: memory, bytes, permits, other images, and a way to hear that nobody waits any more."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from loadstone.boundary import typed_error
+from loadstone.errors import LoadCancelled, LoadstoneError
+from loadstone.events import LoadProgress
+from loadstone.files import FileState
+from loadstone.load_object import Progress
+from loadstone.permits import Order, permits_given_back
+from loadstone.pools import RequestType
+
+if TYPE_CHECKING:
+    import os
+
+    from loadstone.image import Image
+    from loadstone.metadata import Module
+    from loadstone.options import LoadOptions
+    from loadstone.session import Session
+    from loadstone.settings import Settings
+    from loadstone.shared_load import SharedLoad
+    from loadstone.sources import Source
+    from loadstone.transport import HttpResponse, HttpStream
+
+    S = TypeVar("S", bound=Source)
+    M = TypeVar("M", bound=Module)
+
+__all__ = ["Job", "LoadContext", "Memory"]
+
+T = TypeVar("T")
+
+
+class Memory(Protocol):
+    """Where the output of a load goes."""
+
+    def allocate(
+        self, shape: tuple[int, ...], dtype: np.dtype[Any], image_id: str | None
+    ) -> npt.NDArray[Any]:
+        """Return zeroed memory, charged to the budget."""
+        ...
+
+
+class Job(Generic[T]):
+    """A piece of a load's work on another worker; future-like."""
+
+    __slots__ = ("_done", "_error", "_request", "_session", "_value")
+
+    def __init__(
+        self,
+        session: Session,
+        load: SharedLoad[Any],
+        work: Callable[[], T],
+        *,
+        type: RequestType = RequestType.COMPUTE,  # noqa: A002 - the field's word
+        priority: int | None = None,
+        lane: str = "compute",
+    ) -> None:
+        self._session = session
+        self._done = threading.Event()
+        self._value: T | None = None
+        self._error: LoadstoneError | None = None
+
+        def run() -> None:
+            try:
+                with load.working():
+                    load.token.raise_if_cancelled()
+                    self._value = work()
+            except BaseException as error:  # noqa: BLE001 - it is raised again in result()
+                self._error = typed_error(error, load.id)
+            finally:
+                self._done.set()
+
+        def dropped() -> None:
+            self._error = LoadCancelled("the queued work was dropped", source=load.id)
+            self._done.set()
+
+        if priority is None:
+            priority = _order(load)[1]
+        self._request = session.pool.submit(
+            run, dropped=dropped, type=type, priority=priority, lane=lane, details=load.id
+        )
+
+    def done(self) -> bool:
+        """Say whether it has ended."""
+        return self._done.is_set()
+
+    def result(self) -> T:
+        """Wait for the result, or raise; a job that nobody has begun is done here and now."""
+        if not self._done.is_set():
+            if self._session.pool.take(self._request):
+                self._request.run()
+            else:
+                with permits_given_back():
+                    self._done.wait()
+        if self._error is not None:
+            raise self._error
+        return self._value  # type: ignore[return-value] # set, since there is no error
+
+
+class LoadContext:
+    """
+    One load, as its loader sees it.
+
+    Attributes
+    ----------
+    session : Session
+        The session that loads.
+    options : LoadOptions
+        What the caller asked for beside the id.
+    """
+
+    def __init__(self, session: Session, load: SharedLoad[Any], options: LoadOptions, memory: Memory) -> None:
+        self.session = session
+        self.options = options
+        self._load = load
+        self._memory = memory
+        self._held = ExitStack()
+        self._evictions: list[Callable[[], object]] = []
+        self._files: list[FileState] = []
+        self._image_id: str | None = None
+
+    def for_image(self, image_id: str) -> LoadContext:
+        """Return this context for one of several images: `allocate` gives the memory of that one."""
+        context = copy.copy(self)
+        context._image_id = image_id
+        return context
+
+    def for_memory(self, memory: Memory) -> LoadContext:
+        """Return this context with another place for the output."""
+        context = copy.copy(self)
+        context._memory = memory
+        return context
+
+    @property
+    def settings(self) -> Settings:
+        """The session's settings."""
+        return self.session.settings
+
+    def allocate(
+        self, shape: tuple[int, ...], dtype: npt.DTypeLike, image_id: str | None = None
+    ) -> npt.NDArray[Any]:
+        """
+        Return the output memory of an image, zeroed.
+
+        Parameters
+        ----------
+        shape
+            ``(rows, columns)`` or ``(rows, columns, samples)``.
+        dtype
+            Of the stored values, native byte order.
+        image_id
+            Which image, in `load_many`; without it the one that is loaded.
+
+        Returns
+        -------
+        numpy.ndarray
+            A slice of the volume when the image belongs to one and fits in place, else a fresh array. C-contiguous.
+
+        Raises
+        ------
+        CacheFullError
+            If the budget cannot hold it.
+        LimitError
+            If it is larger than ``settings.max_image_bytes``.
+        """
+        return self._memory.allocate(shape, np.dtype(dtype), image_id or self._image_id)
+
+    def fetch(
+        self,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        max_bytes: int | None = None,
+        accept_gzip: bool = False,
+    ) -> HttpResponse:
+        """
+        Fetch a whole response over http(s), with the session's retries, deadlines, limits and authorisation.
+
+        Raises
+        ------
+        FetchError, SecurityError, IntegrityError, LimitError, LoadCancelled
+            See `loadstone.transport.Transport.fetch`.
+        """
+        return self.session.transport.fetch(
+            url,
+            headers=headers,
+            max_bytes=max_bytes,
+            accept_gzip=accept_gzip,
+            token=self._load.token,
+            progress=self.progress,
+        )
+
+    def stream(
+        self, url: str, *, headers: Mapping[str, str] | None = None
+    ) -> AbstractContextManager[HttpStream]:
+        """Open a response to be read piece by piece; see `loadstone.transport.Transport.stream`."""
+        return self.session.transport.stream(url, headers=headers, token=self._load.token)
+
+    def source(self, key: Hashable, open_source: Callable[[], S]) -> S:
+        """
+        Return something that is opened once per session and shared by all loads that need it.
+
+        Parameters
+        ----------
+        key
+            Its name; for a local file take its `FileState` into it, so that a file written anew is opened anew.
+        open_source
+            Opens it: an object with ``nbytes`` and ``close()``. Runs in one thread at a time for one key.
+
+        Returns
+        -------
+        object
+            It stays open at least until this load ends, and is then closed when the budget needs its bytes.
+        """
+        source, lease = self.session.sources.lease(key, open_source)
+        self._held.callback(lease.release)
+        return source
+
+    def depends_on(self, path: str | os.PathLike[str], status: os.stat_result | None = None) -> FileState:
+        """Say that the result is only good as long as this file is not written anew; returns its state now."""
+        state = FileState.of(str(path), status)
+        self._files.append(state)
+        return state
+
+    @contextmanager
+    def computing(self) -> Iterator[None]:
+        """Hold one of the permits to decode; they are as many as there are cores."""
+        with self.session.permits.hold("compute", _order(self._load), self._load.token):
+            yield
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Hold one of the permits to read files."""
+        with self.session.permits.hold("file", _order(self._load), self._load.token):
+            yield
+
+    def submit(self, function: Callable[..., T], *args: Any) -> Job[T]:  # noqa: ANN401 - passed through
+        """Run ``function(*args)`` on a worker under a permit to decode; the result is future-like."""
+
+        def work() -> T:
+            with self.computing():
+                return function(*args)
+
+        return Job(self.session, self._load, work)
+
+    def load_image(self, image_id: str, **options: Any) -> Image:  # noqa: ANN401 - see Session.load_image
+        """Load another image; see `Session.load_image`."""
+        return self.session.load_image(image_id, **options)
+
+    def metadata(self, image_id: str, kind: type[M]) -> M | None:
+        """Return what is known about another image; see `Session.metadata`."""
+        return self.session.metadata.get(image_id, kind)
+
+    def progress(self, received: int, total: int | None = None) -> None:
+        """Tell everybody who waits how many bytes have arrived."""
+        before = self._load.progress
+        self._load.report(Progress(before.done, before.total, received, total))
+        if self.session.events.wants(LoadProgress):
+            self.session.events.emit(LoadProgress(self._load.id, received, total))
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether nobody waits any more."""
+        return self._load.token.cancelled
+
+    def raise_if_cancelled(self) -> None:
+        """Raise `LoadCancelled` if nobody waits any more."""
+        self._load.token.raise_if_cancelled()
+
+    def on_cancel(self, callback: Callable[[], object]) -> Callable[[], None]:
+        """Run `callback` when the load is cancelled; returns a function that takes the callback back."""
+        return self._load.token.on_cancel(callback)
+
+    def on_evict(self, callback: Callable[[], object]) -> None:
+        """Run `callback` when the result leaves the cache."""
+        self._evictions.append(callback)
+
+    @property
+    def files(self) -> tuple[FileState, ...]:
+        """The files that `depends_on` named."""
+        return tuple(self._files)
+
+    def evicted(self) -> None:
+        """Run what `on_evict` collected."""
+        for callback in self._evictions:
+            callback()
+
+    def close(self) -> None:
+        """Give back what was held for the time of the load."""
+        self._held.close()
+
+
+def _order(load: SharedLoad[Any]) -> Order:
+    request = load.request
+    return (RequestType.PREFETCH, 0) if request is None else (request.type, request.priority)

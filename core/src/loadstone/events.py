@@ -1,0 +1,221 @@
+"""
+What a session announces, as frozen dataclasses, and who listens.
+
+A callback runs on the thread that caused the event, with no lock held. One that raises is logged and does not disturb
+the load or the other callbacks. It may subscribe, unsubscribe and load.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from loadstone.errors import LoadstoneError
+    from loadstone.image import Image
+    from loadstone.volume import Volume
+
+__all__ = [
+    "Event",
+    "Events",
+    "ImageCached",
+    "ImageEvicted",
+    "ImageLoadFailed",
+    "ImageLoaded",
+    "LoadFinished",
+    "LoadProgress",
+    "Subscription",
+    "VolumeCached",
+    "VolumeEvicted",
+    "VolumeLoadFailed",
+    "VolumeLoaded",
+    "VolumeModified",
+    "VolumeWidened",
+]
+
+_log = logging.getLogger(__name__)
+
+
+class Event:
+    """Base of all events."""
+
+    __slots__ = ()
+
+
+E = TypeVar("E", bound=Event)
+
+
+@dataclass(frozen=True, slots=True)
+class ImageLoaded(Event):
+    """A loader has delivered an image (a cache hit is no load)."""
+
+    image: Image
+    """The image."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageLoadFailed(Event):
+    """A load of an image failed or was cancelled."""
+
+    image_id: str
+    """The id that was asked for."""
+    error: LoadstoneError
+    """Why."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageCached(Event):
+    """An image entered the cache."""
+
+    image: Image
+    """The image."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageEvicted(Event):
+    """An image left the cache: evicted, removed or replaced."""
+
+    image: Image
+    """The image; it stays valid."""
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeLoaded(Event):
+    """Every slice of a volume is there."""
+
+    volume: Volume
+    """The volume."""
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeLoadFailed(Event):
+    """A volume could not be opened, or not all of its slices could be loaded."""
+
+    volume_id: str
+    """The id that was asked for."""
+    error: LoadstoneError
+    """Why."""
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeModified(Event):
+    """Slices of a volume are now better than before."""
+
+    volume: Volume
+    """The volume."""
+    indices: tuple[int, ...]
+    """Which, along the slice axis."""
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeWidened(Event):
+    """A frame held values that the volume's dtype could not; the block was made anew with a wider one."""
+
+    volume: Volume
+    """The volume; its `array` is a new one."""
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeCached(Event):
+    """A volume entered the cache."""
+
+    volume: Volume
+    """The volume."""
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeEvicted(Event):
+    """A volume left the cache."""
+
+    volume: Volume
+    """The volume; it stays valid."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadProgress(Event):
+    """Bytes of a running load arrived."""
+
+    id: str
+    """The id that was asked for."""
+    received_bytes: int
+    """So far."""
+    total_bytes: int | None
+    """In all, if known."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadFinished(Event):
+    """A load ended, well or not; plugins get it through their hook."""
+
+    id: str
+    """The id that was asked for."""
+    seconds: float
+    """How long it took, without the time spent queued."""
+    nbytes: int
+    """Bytes of the result; 0 on failure."""
+    error: LoadstoneError | None
+    """Why it failed, or None."""
+
+
+class Subscription:
+    """Ends a subscription: call it, or use it as a context manager."""
+
+    __slots__ = ("_end",)
+
+    def __init__(self, end: Callable[[], None]) -> None:
+        self._end = end
+
+    def __call__(self) -> None:
+        """End the subscription; a second time does nothing."""
+        self._end()
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End the subscription."""
+        self._end()
+
+
+class Events:
+    """The listeners of one session."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._listeners: dict[type[Event], tuple[Callable[[Any], object], ...]] = {}
+
+    def subscribe(self, kind: type[E], callback: Callable[[E], object]) -> Subscription:
+        """
+        Call `callback` with every event of that very type.
+
+        The same callback may be subscribed once per type; a second time changes nothing.
+        """
+        with self._lock:
+            present = self._listeners.get(kind, ())
+            if callback not in present:
+                self._listeners[kind] = (*present, callback)
+        return Subscription(lambda: self._unsubscribe(kind, callback))
+
+    def _unsubscribe(self, kind: type[Event], callback: Callable[[Any], object]) -> None:
+        with self._lock:
+            self._listeners[kind] = tuple(each for each in self._listeners.get(kind, ()) if each != callback)
+
+    def wants(self, kind: type[Event]) -> bool:
+        """Say whether anybody listens, so that an event nobody wants need not be built."""
+        return bool(self._listeners.get(kind))
+
+    def emit(self, event: Event) -> None:
+        """Tell everybody who listened when it happened."""
+        for callback in self._listeners.get(type(event), ()):
+            try:
+                callback(event)
+            except Exception:
+                _log.exception("a callback for %s failed", type(event).__name__)

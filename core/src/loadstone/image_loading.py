@@ -1,0 +1,204 @@
+"""The way of an image from the loader's answer to what the caller gets: waited for, checked, scaled, read-only."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from loadstone import pixels
+from loadstone.errors import LimitError, PluginContractError
+from loadstone.image import Image, LoaderInfo, Quality, Timings
+
+if TYPE_CHECKING:
+    from loadstone.cache import Cache, Reservation
+    from loadstone.context import LoadContext
+    from loadstone.options import LoadOptions
+    from loadstone.settings import Settings
+    from loadstone.shared_load import SharedLoad
+
+__all__ = ["ImageMemory", "answered", "checked_image", "finished_image", "readonly"]
+
+GREY, COLOR = 2, 3
+
+
+class ImageMemory:
+    """Memory for the output of one image, charged to the budget unless the caller does without the cache."""
+
+    def __init__(self, cache: Cache | None, settings: Settings) -> None:
+        self._reservation: Reservation | None = cache.reserve(0) if cache is not None else None
+        self._limit = settings.max_image_bytes
+        self._given: list[npt.NDArray[Any]] = []
+
+    def allocate(
+        self, shape: tuple[int, ...], dtype: np.dtype[Any], image_id: str | None = None
+    ) -> npt.NDArray[Any]:
+        """Return zeroed memory."""
+        nbytes = dtype.itemsize
+        for length in shape:
+            nbytes *= int(length)
+        self.reserve(nbytes)
+        array = np.zeros(shape, dtype)
+        self._given.append(array)
+        return array
+
+    def reserve(self, nbytes: int) -> None:
+        """Charge bytes."""
+        if nbytes > self._limit:
+            raise LimitError(
+                f"an image of {nbytes:,} bytes is larger than max_image_bytes={self._limit:,}",
+                hint="Raise the setting if the image is meant to be that large.",
+            )
+        if self._reservation is not None:
+            self._reservation.grow(nbytes)
+
+    def gave(self, array: npt.NDArray[Any]) -> bool:
+        """Say whether `array` is memory from here, whole."""
+        return any(array is each or (array.base is each and array.nbytes == each.nbytes) for each in self._given)
+
+    def settle(self, nbytes: int) -> Reservation | None:
+        """Give back all but the bytes of the result."""
+        self._given.clear()
+        if self._reservation is not None:
+            self._reservation.shrink(self._reservation.nbytes - nbytes)
+        return self._reservation
+
+    def release(self) -> None:
+        """Give everything back."""
+        if self._reservation is not None:
+            self._reservation.release()
+
+
+def answered(
+    answer: object, context: LoadContext, load: SharedLoad[Any], offer: Callable[[Image], object]
+) -> Image:
+    """
+    Wait for a loader's answer, whatever its kind.
+
+    Raises
+    ------
+    PluginContractError
+        If it is none of the kinds that a loader may return, or an iterator without an image.
+    """
+    if isinstance(answer, Image):
+        return answer
+    if inspect.isawaitable(answer):
+        return answered(context.session.loop.run(_awaited(answer), load.token), context, load, offer)
+    if callable(result := getattr(answer, "result", None)):
+        return answered(result(), context, load, offer)
+    if isinstance(answer, Iterator):
+        return _last(answer, context, load, offer)
+    raise PluginContractError(
+        f"the loader returned {type(answer).__name__}, not an Image, an iterator of them, or something to wait for",
+        source=load.id,
+    )
+
+
+async def _awaited(answer: Awaitable[Any]) -> object:
+    return await answer
+
+
+def _last(
+    answers: Iterator[object], context: LoadContext, load: SharedLoad[Any], offer: Callable[[Image], object]
+) -> Image:
+    image: Image | None = None
+    for each in answers:
+        context.raise_if_cancelled()
+        better = checked_image(each, load.id)
+        if image is not None and better.quality < image.quality:
+            raise PluginContractError("the loader yielded an image worse than the one before", source=load.id)
+        image = better
+        if image.quality < Quality.FULL:
+            offer(image)
+    if image is None:
+        raise PluginContractError("the loader yielded no image", source=load.id)
+    return image
+
+
+def checked_image(image: object, identity: str) -> Image:
+    """
+    Return `image` if it is one that may be handed out.
+
+    Raises
+    ------
+    PluginContractError
+        If it is no `Image`, its pixels are no 2-D or 3-D number array, or not in native byte order.
+    """
+    if not isinstance(image, Image):
+        raise PluginContractError(f"the loader gave {type(image).__name__}, not an Image", source=identity)
+    array = image.pixels
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "iufb" or not array.dtype.isnative:
+        raise PluginContractError(
+            "the loader's pixels are not a numpy array of numbers in native byte order", source=identity
+        )
+    if not (array.ndim == GREY or (array.ndim == COLOR and array.shape[2] in (3, 4))):
+        raise PluginContractError(
+            f"the loader's pixels have the shape {array.shape}, not (rows, columns[, 3 or 4])", source=identity
+        )
+    return image
+
+
+def finished_image(
+    image: Image,
+    identity: str,
+    options: LoadOptions,
+    memory: ImageMemory,
+    *,
+    loader: LoaderInfo,
+    seconds: float,
+) -> Image:
+    """Return the image as the caller gets it: scaled, with identity, read-only."""
+    stored = image.pixels
+    plan = pixels.scale_plan(
+        stored.dtype,
+        image.slope,
+        image.intercept,
+        bits_stored=image.bits_stored,
+        dtype=options.dtype,
+        scaled=options.scaled and not image.scaled,
+        colour=stored.ndim == COLOR,
+    )
+    owned = memory.gave(stored)
+    if owned and plan.in_place:
+        result = _scaled_in_place(plan, stored, memory)
+    else:
+        result = _scaled_apart(plan, stored, memory)
+    return replace(
+        image,
+        pixels=readonly(result),
+        image_id=identity,
+        scaled=options.scaled,
+        loader=loader,
+        timings=Timings(seconds),
+    )
+
+
+def _scaled_in_place(
+    plan: pixels.ScalePlan, stored: npt.NDArray[Any], memory: ImageMemory
+) -> npt.NDArray[Any]:
+    result = stored.view(plan.dtype)
+    try:
+        pixels.scale_into(plan, stored, result)
+    except pixels.FrameDoesNotFit:
+        return _scaled_apart(pixels.widened(plan), stored, memory)
+    return result
+
+
+def _scaled_apart(
+    plan: pixels.ScalePlan, stored: npt.NDArray[Any], memory: ImageMemory
+) -> npt.NDArray[Any]:
+    result = memory.allocate(stored.shape, plan.dtype)
+    try:
+        pixels.scale_into(plan, stored, result)
+    except pixels.FrameDoesNotFit:
+        return _scaled_apart(pixels.widened(plan), stored, memory)
+    return result
+
+
+def readonly(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return a view that cannot be made writable again."""
+    return np.asarray(memoryview(cast("Any", array)).toreadonly())

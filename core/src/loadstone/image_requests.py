@@ -1,0 +1,142 @@
+"""The way of a request for an image: cache, a load that is already running, or a new one in the queue."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Hashable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from loadstone.boundary import typed_error
+from loadstone.context import LoadContext
+from loadstone.errors import LoadstoneError, PluginContractError
+from loadstone.events import ImageCached, ImageEvicted, ImageLoaded, ImageLoadFailed, LoadFinished
+from loadstone.ids import ImageId, lane_of
+from loadstone.image_loading import ImageMemory, answered, checked_image, finished_image
+from loadstone.load_object import LoadObject
+from loadstone.metadata import Modules, ModuleSet
+
+if TYPE_CHECKING:
+    from loadstone._plugins import ImageRegistration
+    from loadstone.image import Image
+    from loadstone.options import LoadOptions
+    from loadstone.pools import RequestType
+    from loadstone.session import Session
+    from loadstone.shared_load import SharedLoad
+
+__all__ = ["image_key", "load_modules", "request_image"]
+
+
+def image_key(image_id: ImageId, registration: ImageRegistration, options: LoadOptions) -> Hashable:
+    """Return what two loads have in common that give the same pixels."""
+    canonical = registration.record.canonical
+    name = str(image_id) if canonical is None else canonical(image_id)
+    return "image", image_id.scheme if canonical is None else registration.info.plugin, name, options
+
+
+def request_image(
+    session: Session,
+    image_id: ImageId,
+    options: LoadOptions,
+    *,
+    type: RequestType,  # noqa: A002 - the field's word
+    priority: int,
+    cache: bool,
+    reload: bool,
+) -> LoadObject[Image]:
+    """Return a handle on an image."""
+    registration = session.registry.image_loader(image_id.scheme)
+    key = image_key(image_id, registration, options)
+    if reload:
+        session.cache.remove(key)
+    elif (image := session.cache.get(key)) is not None:
+        return LoadObject.ready(image_id, image)
+
+    def work(load: SharedLoad[Image]) -> Image:
+        return _load_image(session, load, image_id, registration, options, key if cache else None)
+
+    return session.desk.join_or_start(
+        key if cache else (key, "uncached"),
+        image_id,
+        work,
+        typed_error,
+        type=type,
+        priority=priority,
+        lane=lane_of(image_id),
+    )
+
+
+def _load_image(
+    session: Session,
+    load: SharedLoad[Image],
+    image_id: ImageId,
+    registration: ImageRegistration,
+    options: LoadOptions,
+    key: Hashable | None,
+) -> Image:
+    """Run the loader, finish its image, cache it, tell everybody."""
+    started = time.perf_counter()
+    memory = ImageMemory(session.cache if key is not None else None, session.settings)
+    context = LoadContext(session, load, options, memory)
+
+    def finished(answer: Image, into: ImageMemory) -> Image:
+        seconds = time.perf_counter() - started
+        return finished_image(answer, image_id, options, into, loader=registration.info, seconds=seconds)
+
+    def offer(partial: Image) -> None:
+        load.offer(finished(partial, ImageMemory(None, session.settings)))
+
+    try:
+        answer = answered(registration.record.load(image_id, context), context, load, offer)
+        image = finished(checked_image(answer, image_id), memory)
+        load.token.raise_if_cancelled()
+        _keep(session, key, image, memory, context)
+    except BaseException as error:
+        memory.release()
+        typed = typed_error(error, image_id)
+        session.events.emit(ImageLoadFailed(image_id, typed))
+        session.registry.load_finished(LoadFinished(image_id, time.perf_counter() - started, 0, typed))
+        raise typed from typed.__cause__
+    finally:
+        context.close()
+    session.events.emit(ImageLoaded(image))
+    session.registry.load_finished(LoadFinished(image_id, image.timings.total, image.nbytes, None))
+    return image
+
+
+def _keep(
+    session: Session, key: Hashable | None, image: Image, memory: ImageMemory, context: LoadContext
+) -> None:
+    reservation = memory.settle(image.nbytes)
+    if key is None or reservation is None:
+        return
+
+    def dropped() -> None:
+        context.evicted()
+        session.events.emit(ImageEvicted(image))
+
+    reservation.commit(key, image, files=context.files, dropped=dropped)
+    session.events.emit(ImageCached(image))
+
+
+def load_modules(session: Session, image_ids: Sequence[ImageId], context: LoadContext) -> Sequence[Modules]:
+    """
+    Ask the loader of some images, all of one scheme, what it knows about them.
+
+    Raises
+    ------
+    LoadstoneError
+        If it cannot be had, or does not cover every id.
+    """
+    metadata = session.registry.image_loader(image_ids[0].scheme).record.metadata
+    if metadata is None:
+        return [ModuleSet() for _ in image_ids]
+    try:
+        given: Any = metadata(image_ids, context)
+        return [given[image_id] for image_id in image_ids]
+    except LoadstoneError:
+        raise
+    except KeyError as error:
+        raise PluginContractError(f"metadata() said nothing about {error}", source=image_ids[0]) from error
+    except Exception as error:
+        typed = typed_error(error, image_ids[0])
+        raise typed from error

@@ -1,0 +1,230 @@
+"""The caller's promise of something that is being loaded."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+
+from loadstone.errors import LoadCancelled, LoadstoneError
+
+if TYPE_CHECKING:
+    from loadstone.shared_load import SharedLoad
+
+__all__ = ["LoadObject", "Progress"]
+
+_log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a load is."""
+
+    done: int = 0
+    """Images that are there."""
+    total: int = 1
+    """Images in all."""
+    received_bytes: int = 0
+    """Bytes received so far."""
+    total_bytes: int | None = None
+    """Bytes in all, if known."""
+
+
+class LoadObject(Generic[T]):
+    """
+    One caller's handle on a load that it may share with others.
+
+    It settles exactly once: with a result, an error, or by `cancel`. Use `result` from threads, ``await`` from
+    coroutines of any event loop.
+    """
+
+    def __init__(self, load: SharedLoad[T] | None, identity: str) -> None:
+        self.id = identity
+        """The id that was asked for."""
+        self._load = load
+        self._changed = threading.Condition(threading.Lock())
+        self._settled = False
+        self._value: T | None = None
+        self._error: LoadstoneError | None = None
+        self._partial: T | None = None
+        self._version = 0
+        self._progress = Progress()
+        self._callbacks: list[Callable[[LoadObject[T]], object]] = []
+
+    @classmethod
+    def ready(cls, identity: str, value: T) -> LoadObject[T]:
+        """Return a handle that is settled already."""
+        handle: LoadObject[T] = cls(None, identity)
+        handle._value, handle._settled = value, True
+        return handle
+
+    def done(self) -> bool:
+        """Say whether it is settled."""
+        return self._settled
+
+    def cancelled(self) -> bool:
+        """Say whether it is settled because somebody cancelled it."""
+        return isinstance(self._error, LoadCancelled)
+
+    @property
+    def progress(self) -> Progress:
+        """How far it is."""
+        return self._progress
+
+    def cancel(self) -> bool:
+        """
+        Give up the load; the load itself is cancelled when its last handle is.
+
+        Returns
+        -------
+        bool
+            False if it had settled before.
+        """
+        settled = self._settle(None, LoadCancelled(source=self.id))
+        if settled and self._load is not None:
+            self._load.leave(self)
+        return settled
+
+    def result(self, timeout: float | None = None) -> T:
+        """
+        Wait for the result.
+
+        Raises
+        ------
+        LoadstoneError
+            What the load ended with.
+        TimeoutError
+            If it has not settled after `timeout` seconds; the load goes on.
+        """
+        self._wait(timeout)
+        if self._error is not None:
+            raise self._error
+        return cast("T", self._value)
+
+    def exception(self, timeout: float | None = None) -> LoadstoneError | None:
+        """Wait, and return the error that the load ended with, or None."""
+        self._wait(timeout)
+        return self._error
+
+    def _wait(self, timeout: float | None) -> None:
+        if self._settled:
+            return
+        deadline = None if timeout is None else time.monotonic() + timeout
+        with nullcontext() if self._load is None else self._load.waiting_for():
+            self._sleep(deadline)
+
+    def _sleep(self, deadline: float | None) -> None:
+        with self._changed:
+            while not self._settled:
+                left = None if deadline is None else deadline - time.monotonic()
+                if left is not None and left <= 0:
+                    raise TimeoutError(f"{self.id} is not loaded yet")
+                self._changed.wait(left)
+
+    def follow(self, callback: Callable[[Progress], object]) -> T:
+        """Wait for the result and call `callback` with each progress, on this thread."""
+        with nullcontext() if self._load is None or self._settled else self._load.waiting_for():
+            seen = None
+            while not self._settled:
+                with self._changed:
+                    while self._progress == seen and not self._settled:
+                        self._changed.wait()
+                    seen = self._progress
+                callback(seen)
+        return self.result()
+
+    def partials(self) -> Iterator[T]:
+        """
+        Yield what there is, each better than the one before, the result last.
+
+        A slow consumer sees fewer of them, never one twice. A volume is yielded first when it is still empty.
+
+        Raises
+        ------
+        LoadstoneError
+            What the load ended with.
+        """
+        seen = 0
+        while True:
+            with self._changed:
+                while self._version == seen and not self._settled:
+                    self._changed.wait()
+                seen, partial, settled = self._version, self._partial, self._settled
+            if settled:
+                yield self.result()
+                return
+            yield cast("T", partial)
+
+    def add_done_callback(self, callback: Callable[[LoadObject[T]], object]) -> None:
+        """Call `callback` with this object when it settles, on the thread that settles it; at once if it has."""
+        with self._changed:
+            if not self._settled:
+                self._callbacks.append(callback)
+                return
+        _call(callback, self)
+
+    def __await__(self) -> Generator[Any, None, T]:
+        """Wait without blocking the running event loop; cancelling the awaiting task cancels this handle."""
+        import asyncio  # noqa: PLC0415 - only a caller that already runs a loop pays for it
+
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[None] = loop.create_future()
+
+        def wake() -> None:
+            if not waiter.done():
+                waiter.set_result(None)
+
+        def settled(_: object) -> None:
+            try:
+                loop.call_soon_threadsafe(wake)
+            except RuntimeError:  # the loop was closed before the load settled: nobody waits any more
+                _log.debug("an event loop was closed while it waited for %s", type(self).__name__)
+
+        self.add_done_callback(settled)
+        try:
+            yield from waiter
+        except asyncio.CancelledError:
+            self.cancel()
+            raise
+        return self.result()
+
+    def __repr__(self) -> str:
+        """Say what it is and how far."""
+        state = "pending" if not self._settled else "cancelled" if self.cancelled() else "failed" if self._error else "done"
+        return f"<LoadObject {self.id} {state}>"
+
+    def _settle(self, value: T | None, error: LoadstoneError | None) -> bool:
+        with self._changed:
+            if self._settled:
+                return False
+            self._settled, self._value, self._error = True, value, error
+            callbacks, self._callbacks = self._callbacks, []
+            self._changed.notify_all()
+        for callback in callbacks:
+            _call(callback, self)
+        return True
+
+    def _offer(self, partial: T) -> None:
+        """Show a partial result."""
+        with self._changed:
+            self._partial, self._version = partial, self._version + 1
+            self._changed.notify_all()
+
+    def _report(self, progress: Progress) -> None:
+        """Show how far it is."""
+        with self._changed:
+            self._progress = progress
+            self._changed.notify_all()
+
+
+def _call(callback: Callable[[LoadObject[T]], object], load: LoadObject[T]) -> None:
+    try:
+        callback(load)
+    except Exception:
+        _log.exception("a done callback failed")

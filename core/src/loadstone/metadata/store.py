@@ -1,0 +1,121 @@
+"""Where metadata is asked for: what was set by hand, then providers, then the loader of the image."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeVar, cast
+
+from loadstone.ids import ImageId
+from loadstone.metadata.modules import Module, Modules
+
+if TYPE_CHECKING:
+    from loadstone.hookspecs import MetadataProvider
+
+__all__ = ["MetadataStore"]
+
+M = TypeVar("M", bound=Module)
+
+
+class MetadataStore:
+    """
+    The metadata of one session.
+
+    Parameters
+    ----------
+    load
+        Asks the loader of some image ids.
+    plugin_providers
+        Gives the providers of all active plugins.
+    """
+
+    def __init__(
+        self,
+        load: Callable[[Sequence[ImageId]], Sequence[Modules]],
+        plugin_providers: Callable[[], Sequence[MetadataProvider]],
+    ) -> None:
+        self._load = load
+        self._plugin_providers = plugin_providers
+        self._lock = threading.Lock()
+        self._set: dict[str, dict[type[Module], Module]] = {}
+        self._providers: tuple[MetadataProvider, ...] = ()
+
+    def get(self, image_id: str, kind: type[M]) -> M | None:
+        """
+        Return what is known about an image, before its pixels are loaded.
+
+        Parameters
+        ----------
+        image_id
+            The image.
+        kind
+            Which module: `ImagePlane`, `ImagePixel`, …
+
+        Returns
+        -------
+        Module or None
+            What `set` set, else what the first provider gives, else what the loader says; None if nobody knows.
+
+        Raises
+        ------
+        LoadstoneError
+            If the loader had to be asked and failed.
+        """
+        overridden = self._override(ImageId(image_id), kind)
+        return overridden if overridden is not None else self._load([ImageId(image_id)])[0].get(kind)
+
+    def many(self, image_ids: Sequence[ImageId]) -> Sequence[Modules]:
+        """Return the modules of several images of one loader, asked for at once."""
+        loaded = self._load(image_ids)
+        return self.overriding(image_ids, loaded)
+
+    def overriding(self, image_ids: Sequence[ImageId], loaded: Sequence[Modules]) -> Sequence[Modules]:
+        """Return modules with everything applied that overrides them."""
+        if not self._set and not self._providers and not self._plugin_providers():
+            return loaded
+        return [_Overridden(self, image_id, each) for image_id, each in zip(image_ids, loaded, strict=True)]
+
+    def set(self, image_id: str, module: Module) -> None:
+        """Say what is to be known about an image; wins over everything else."""
+        with self._lock:
+            self._set.setdefault(image_id, {})[type(module)] = module
+
+    def forget(self, image_id: str) -> None:
+        """Take back all that was `set` for an image."""
+        with self._lock:
+            self._set.pop(image_id, None)
+
+    def add_provider(self, provider: MetadataProvider) -> None:
+        """Ask a provider before the loader; the higher priority first, of equal ones the later added."""
+        with self._lock:
+            if provider not in self._providers:
+                self._providers = (provider, *self._providers)
+
+    def remove_provider(self, provider: MetadataProvider) -> None:
+        """Ask it no more."""
+        with self._lock:
+            self._providers = tuple(each for each in self._providers if each != provider)
+
+    def _override(self, image_id: ImageId, kind: type[M]) -> M | None:
+        module = self._set.get(image_id, {}).get(kind)
+        if module is not None:
+            return cast("M", module)
+        for provider in sorted((*self._providers, *self._plugin_providers()), key=lambda each: -each.priority):
+            given: M | None = provider.get(image_id, kind)
+            if given is not None:
+                return given
+        return None
+
+
+class _Overridden:
+    """The modules of one image, overrides first."""
+
+    __slots__ = ("_image_id", "_loaded", "_store")
+
+    def __init__(self, store: MetadataStore, image_id: ImageId, loaded: Modules) -> None:
+        self._store, self._image_id, self._loaded = store, image_id, loaded
+
+    def get(self, kind: type[M]) -> M | None:
+        """Return the module of that kind, or None."""
+        overridden = self._store._override(self._image_id, kind)
+        return overridden if overridden is not None else self._loaded.get(kind)

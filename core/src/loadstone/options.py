@@ -1,0 +1,61 @@
+"""What a caller may ask for beside the id: everything that changes pixels, and so belongs to the key of a load."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from loadstone.errors import LoadstoneError
+
+__all__ = ["LoadOptions"]
+
+
+@dataclass(frozen=True, slots=True)
+class LoadOptions:
+    """The options of one load that change its pixels; hashable."""
+
+    scaled: bool = True
+    """Whether the caller wants modality values and RGB; False: the stored values."""
+    dtype: np.dtype[Any] | None = None
+    """dtype that the caller wants in place of the one that follows from the headers."""
+    values: str | None = None
+    """A kind of values that the plugin knows, such as ``suvbw``; None: modality values."""
+    extra: tuple[tuple[str, Hashable], ...] = ()
+    """Further options for the plugin, sorted by name."""
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        scaled: bool = True,
+        dtype: npt.DTypeLike | None = None,
+        values: str | None = None,
+        extra: Mapping[str, Hashable] | None = None,
+    ) -> LoadOptions:
+        """
+        Return the options of a call.
+
+        Raises
+        ------
+        LoadstoneError
+            If `dtype` is no number type, or the options contradict each other.
+        """
+        if scaled and dtype is None and values is None and not extra:
+            return _DEFAULT
+        wanted = None if dtype is None else np.dtype(dtype)
+        if wanted is not None and wanted.kind not in "iufb":
+            raise LoadstoneError(f"dtype={wanted} is no integer or float type")
+        if not scaled and values is not None:
+            raise LoadstoneError(f"values={values!r} needs scaled=True")
+        return cls(scaled, wanted, values, tuple(sorted((extra or {}).items())))
+
+    def get(self, name: str, default: Any = None) -> Any:  # noqa: ANN401 - the plugin knows the type of its option
+        """Return one of the `extra` options."""
+        return dict(self.extra).get(name, default)
+
+
+_DEFAULT = LoadOptions()

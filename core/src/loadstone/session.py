@@ -1,0 +1,436 @@
+"""A session: one memory budget, one set of threads, one door to the network, and everything that is loaded through them."""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
+
+import numpy.typing as npt
+
+from loadstone._plugins import PluginPolicy, Registry, default_registry
+from loadstone.boundary import typed_error
+from loadstone.cache import Cache
+from loadstone.context import LoadContext
+from loadstone.errors import LoadstoneError
+from loadstone.events import Event, Events, Subscription
+from loadstone.geometry import GeometryPolicy
+from loadstone.hookspecs import ImageStack
+from loadstone.ids import ImageId, VolumeId, lane_of
+from loadstone.image_loading import ImageMemory
+from loadstone.image_requests import load_modules, request_image
+from loadstone.load_object import LoadObject, Progress
+from loadstone.loop_thread import LoopThread
+from loadstone.metadata import Modules
+from loadstone.metadata.store import MetadataStore
+from loadstone.options import LoadOptions
+from loadstone.permits import Permits
+from loadstone.pools import RequestPool, RequestType
+from loadstone.progress import progress_callback
+from loadstone.settings import Settings
+from loadstone.shared_load import LoadDesk, SharedLoad, current_load
+from loadstone.sources import Sources
+from loadstone.stash import Stash
+from loadstone.transport import Transport
+from loadstone.volume.describing import describe
+from loadstone.volume.wish import VolumeWish
+from loadstone.volume_requests import complete_volume, request_volume
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from loadstone.image import Image
+    from loadstone.transport import Auth
+    from loadstone.volume import Volume
+
+__all__ = ["Session", "current_session"]
+
+T = TypeVar("T")
+E = TypeVar("E", bound=Event)
+Source = str | os.PathLike[str]
+ProgressWish = Callable[[Progress], object] | bool | None
+
+
+class Session:
+    """
+    Loads images and volumes, and keeps them in one memory budget.
+
+    Use it as a context manager: closing cancels what runs and frees memory, threads and sockets; arrays that were
+    handed out stay valid. The functions of the package use a default session.
+
+    Parameters
+    ----------
+    settings
+        Budget, limits, deadlines; default: from the environment.
+    auth
+        Credentials by origin, ``{"https://pacs.example.org": BearerAuth(token)}``; sent nowhere else.
+    plugins
+        Which installed plugins may be used; default: those of the process.
+    **overrides
+        Single settings, for example ``cache_bytes=2**30``.
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        auth: Mapping[str, Auth] | None = None,
+        plugins: PluginPolicy | None = None,
+        **overrides: Any,  # noqa: ANN401 - fields of Settings
+    ) -> None:
+        self.settings = _settings(settings, overrides)
+        self.registry = default_registry().child() if plugins is None else Registry(policy=plugins)
+        self.events = Events()
+        self.stash = Stash()
+        self.cache = Cache(self.settings.cache_bytes)
+        self.sources = Sources(self.cache)
+        self.volume_names: dict[Hashable, Hashable] = {}
+        self.permits = Permits(self._permits_of)
+        self.loop = LoopThread()
+        self.pool = RequestPool(self._pool_limits(), idle_seconds=self.settings.idle_seconds)
+        self.desk = LoadDesk(self, self.pool, self.loop.refuse_wait)
+        self.metadata = MetadataStore(self._load_modules, lambda: self.registry.metadata_providers())
+        self.transport = Transport(
+            self.settings, auth=auth, prepare=self.registry.prepare_request, permit=self._host_permit
+        )
+        self._closed = False
+        _sessions.add(self)
+
+    def _pool_limits(self) -> dict[RequestType, int]:
+        limits = dict.fromkeys(RequestType, self.settings.host_permits)
+        limits[RequestType.COMPUTE] = self.settings.compute_permits
+        return limits
+
+    def _permits_of(self, key: Hashable) -> int:
+        if key == "compute":
+            return self.settings.compute_permits
+        return self.settings.file_permits if key == "file" else self.settings.host_permits
+
+    @contextmanager
+    def _host_permit(self, host: str) -> Iterator[None]:
+        load = current_load()
+        request = load.request if load is not None else None
+        kind, priority = (RequestType.PREFETCH, 0) if request is None else (request.type, request.priority)
+        with self.permits.hold((host, kind), (kind, priority), load.token if load is not None else None):
+            yield
+
+    # Images
+
+    def request_image(
+        self,
+        source: Source,
+        *,
+        scaled: bool = True,
+        dtype: npt.DTypeLike | None = None,
+        values: str | None = None,
+        type: RequestType = RequestType.INTERACTION,  # noqa: A002 - the field's word
+        priority: int = 0,
+        cache: bool = True,
+        reload: bool = False,
+        **extra: Hashable,
+    ) -> LoadObject[Image]:
+        """
+        Ask for an image and return at once.
+
+        Parameters
+        ----------
+        source
+            An image id, a path, a plain URL.
+        scaled
+            Whether to apply slope and intercept and to convert to RGB; False gives the stored values.
+        dtype
+            dtype of the pixels, in place of the one that follows from the headers; checked.
+        values
+            A kind of values that the plugin knows, such as ``"suvbw"``.
+        type, priority
+            Who goes first; lower priority numbers do.
+        cache
+            Whether the session keeps it.
+        reload
+            Whether to load it anew even if the session keeps it.
+        **extra
+            Further options for the plugin.
+
+        Returns
+        -------
+        LoadObject
+            Settles with the `Image`, or the error that `load_image` raises.
+
+        Raises
+        ------
+        UnknownSchemeError, SchemeConflictError, PluginLoadError, PluginContractError, InvalidIdError
+            If it is not clear who is to load it.
+        """
+        return request_image(
+            self,
+            self._image_id(source),
+            LoadOptions.of(scaled=scaled, dtype=dtype, values=values, extra=extra),
+            type=type,
+            priority=priority,
+            cache=cache,
+            reload=reload,
+        )
+
+    def load_image(self, source: Source, *, progress: ProgressWish = None, **options: Any) -> Image:  # noqa: ANN401
+        """
+        Load an image and wait for it.
+
+        Parameters
+        ----------
+        source
+            An image id, a path, a plain URL.
+        progress
+            A callable that gets `Progress` on this thread, or True to show a bar.
+        **options
+            As in `request_image`.
+
+        Returns
+        -------
+        Image
+            Modality values or RGB, unless asked otherwise.
+
+        Raises
+        ------
+        LoadstoneError
+            See `loadstone.errors` for the kinds.
+        """
+        return _awaited(self.request_image(source, **options), progress)
+
+    def _image_id(self, source: Source) -> ImageId:
+        self._refuse_if_closed()
+        self.registry.activate_schemeless()
+        return ImageId(self.registry.to_id(source))
+
+    # Volumes
+
+    def request_volume(
+        self,
+        source: Source,
+        *,
+        image_ids: Sequence[str] | None = None,
+        type: RequestType = RequestType.INTERACTION,  # noqa: A002 - the field's word
+        priority: int = 0,
+        reload: bool = False,
+        **options: Any,  # noqa: ANN401 - see `wish`
+    ) -> LoadObject[Volume]:
+        """
+        Ask for a volume and return at once; its first partial result is the volume while it is still empty.
+
+        Parameters
+        ----------
+        source
+            A volume id, a path of a file or folder, a plain URL.
+        image_ids
+            The images that it is to consist of; then the id is just its name.
+        type, priority
+            Who goes first; lower priority numbers do.
+        reload
+            Whether to load it anew even if the session keeps it.
+        **options
+            ``scaled``, ``dtype``, ``values``, ``cache`` and further ones as in `request_image`;
+            ``geometry=GeometryPolicy(…)`` what to do about irregular slices; ``errors="collect"`` to get an
+            incomplete volume rather than an error; ``pinned=True`` to keep it until it is released.
+        """
+        self._refuse_if_closed()
+        self.registry.activate_schemeless()
+        text = os.fspath(source) if image_ids is not None else self.registry.to_id(source)
+        wish = _wish(None if image_ids is None else tuple(image_ids), **options)
+        return request_volume(self, VolumeId(text), wish, type=type, priority=priority, reload=reload)
+
+    def load_volume(self, source: Source, *, progress: ProgressWish = None, **options: Any) -> Volume:  # noqa: ANN401
+        """
+        Load the volume that is there and wait for it.
+
+        Parameters
+        ----------
+        source
+            A volume id, a path of a file or folder, a plain URL.
+        progress
+            A callable that gets `Progress` on this thread, or True to show a bar.
+        **options
+            As in `request_volume`.
+
+        Raises
+        ------
+        InvalidIdError
+            If there are several volumes; the message lists their ids.
+        GeometryError
+            If the images do not form one.
+        LoadstoneError
+            If an image could not be loaded; the error carries ``.volume`` and ``.missing``.
+        """
+        return _awaited(self.request_volume(source, **options), progress)
+
+    def create_volume(self, source: Source, **options: Any) -> Volume:  # noqa: ANN401
+        """Load a volume that stays in memory until `release`; otherwise like `load_volume`."""
+        return self.load_volume(source, pinned=True, **options)
+
+    def release(self, volume: Volume) -> None:
+        """Let go of a volume: the cache drops it when it was released as often as `create_volume` gave it."""
+        self.cache.release(volume._assembly.key, volume)
+
+    def load_volumes(self, source: Source, *, progress: ProgressWish = None, **options: Any) -> list[Volume]:  # noqa: ANN401
+        """Load all volumes that are there, one after the other; see `load_volume`."""
+        wish = _wish(None, **options)
+        volumes = []
+        for each in self._described(source, wish):
+            handle = request_volume(
+                self,
+                VolumeId(each.volume_id),
+                wish,
+                type=RequestType.INTERACTION,
+                priority=0,
+                described=each,
+            )
+            volumes.append(_awaited(handle, progress))
+        return volumes
+
+    def volume_ids(self, source: Source) -> list[str]:
+        """Return the id of each volume that is there."""
+        return [each.volume_id for each in self._described(source, VolumeWish())]
+
+    def image_ids(self, source: Source) -> list[str]:
+        """Return the ids of the images of all volumes that are there, in the order of the loader."""
+        return [image_id for each in self._described(source, VolumeWish()) for image_id in each.image_ids]
+
+    def complete_volume(self, volume: Volume, progress: ProgressWish = None) -> Volume:
+        """Load what a volume lacks; see `Volume.load`."""
+        self._refuse_if_closed()
+        return _awaited(complete_volume(self, volume, type=RequestType.INTERACTION, priority=0), progress)
+
+    def _described(self, source: Source, wish: VolumeWish) -> Sequence[Any]:
+        self._refuse_if_closed()
+        self.registry.activate_schemeless()
+        volume_id = VolumeId(self.registry.to_id(source))
+
+        def work(load: SharedLoad[Sequence[Any]]) -> Sequence[Any]:
+            found, _, context = describe(self, load, volume_id, wish)
+            context.close()
+            return found
+
+        return self._at_once(("describe", volume_id, wish.options), volume_id, work)
+
+    def _load_modules(self, image_ids: Sequence[ImageId]) -> Sequence[Modules]:
+        def work(load: SharedLoad[Sequence[Modules]]) -> Sequence[Modules]:
+            context = LoadContext(self, load, LoadOptions.of(), ImageMemory(None, self.settings))
+            try:
+                return load_modules(self, image_ids, context)
+            finally:
+                context.close()
+
+        self._refuse_if_closed()
+        return self._at_once(("metadata", tuple(image_ids)), image_ids[0], work)
+
+    def _at_once(self, key: Hashable, identity: ImageId | VolumeId, work: Callable[[SharedLoad[T]], T]) -> T:
+        handle = self.desk.join_or_start(
+            key, identity, work, typed_error, type=RequestType.INTERACTION, priority=0, lane=lane_of(identity)
+        )
+        return _awaited(handle, None)
+
+    def to_id(self, source: Source) -> str:
+        """Return the id that a path or plain URL stands for; see `loadstone.to_id`."""
+        return self.registry.to_id(source)
+
+    def subscribe(self, kind: type[E], callback: Callable[[E], object]) -> Subscription:
+        """Call `callback` with every event of that type; see `loadstone.events`."""
+        return self.events.subscribe(kind, callback)
+
+    # Life
+
+    @property
+    def closed(self) -> bool:
+        """Whether it is closed."""
+        return self._closed
+
+    def close(self) -> None:
+        """Cancel what runs, end the threads, close sockets, free the memory; a second time does nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        for load in self.desk.running():
+            load.abandon()
+        self.pool.close()
+        self.transport.close()
+        self.loop.close()
+        self.cache.purge(pinned=True)
+        self.stash.clear()
+
+    def _refuse_if_closed(self) -> None:
+        if self._closed:
+            raise LoadstoneError("the session is closed", hint="Make a new Session.")
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close it."""
+        self.close()
+
+    def __reduce__(self) -> str:
+        """Refuse: threads, sockets and memory stay in their process."""
+        raise TypeError("a Session cannot be pickled; make one in each process, with Settings, which can")
+
+    def __repr__(self) -> str:
+        """Say how full it is."""
+        stats = self.cache.stats()
+        return f"<Session {stats.entries} entries, {stats.kept:,} of {stats.budget:,} bytes>"
+
+
+def _settings(settings: Settings | None, overrides: dict[str, Any]) -> Settings:
+    if settings is None:
+        return Settings.from_environment(**overrides)
+    return settings.replace(**overrides) if overrides else settings
+
+
+def _wish(
+    image_ids: tuple[str, ...] | None,
+    *,
+    scaled: bool = True,
+    dtype: npt.DTypeLike | None = None,
+    values: str | None = None,
+    geometry: GeometryPolicy | None = None,
+    cache: bool = True,
+    pinned: bool = False,
+    errors: Literal["raise", "collect"] = "raise",
+    **extra: Hashable,
+) -> VolumeWish:
+    if errors not in ("raise", "collect"):
+        raise LoadstoneError(f"errors={errors!r}", hint="Use 'raise' or 'collect'.")
+    options = LoadOptions.of(scaled=scaled, dtype=dtype, values=values, extra=extra)
+    return VolumeWish(options, geometry or GeometryPolicy(), image_ids, cache, pinned, errors == "collect")
+
+
+def _awaited(handle: LoadObject[T], progress: ProgressWish) -> T:
+    """Wait on this thread; whatever interrupts the wait (Ctrl-C) cancels the load."""
+    try:
+        if not progress:
+            return handle.result()
+        with progress_callback(progress, handle.id) as callback:
+            return handle.follow(callback)
+    except BaseException:
+        handle.cancel()
+        raise
+
+
+_sessions: weakref.WeakSet[Session] = weakref.WeakSet()
+_default_lock = threading.Lock()
+_default: Session | None = None
+
+
+def current_session() -> Session:
+    """Return the session that the calling worker works for, else the default one, made when first needed."""
+    load = current_load()
+    if load is not None:
+        return load.desk.session
+    global _default  # noqa: PLW0603 - the one default session of the process
+    if _default is None or _default.closed:
+        with _default_lock:
+            if _default is None or _default.closed:
+                _default = Session()
+    return _default

@@ -1,0 +1,213 @@
+"""A volume being put together: which images are there, and the way of each image into its place."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Hashable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from loadstone import pixels
+from loadstone.errors import LimitError
+from loadstone.image import Image, LoaderInfo, Quality
+from loadstone.volume.block import Block
+
+if TYPE_CHECKING:
+    from loadstone.cache import Reservation
+    from loadstone.errors import LoadstoneError
+    from loadstone.files import FileState
+    from loadstone.hookspecs import ImageStack, VoxelSource
+    from loadstone.options import LoadOptions
+    from loadstone.session import Session
+    from loadstone.volume.plan import VolumePlan
+
+__all__ = ["Assembly"]
+
+_NO_PIXELS: npt.NDArray[Any] = np.zeros((0, 0), np.uint8)
+
+
+class Assembly:
+    """
+    The state behind a `Volume`.
+
+    Parameters
+    ----------
+    session
+        Whose cache holds it.
+    plan
+        What it will be.
+    options
+        How it was asked for.
+    chosen
+        What its loader described.
+    key
+        Under which the cache keeps it.
+    reservation
+        The bytes of the block; None when it is the caller's own memory.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        plan: VolumePlan,
+        options: LoadOptions,
+        chosen: ImageStack | VoxelSource,
+        key: Hashable,
+        reservation: Reservation | None,
+    ) -> None:
+        self.session = session
+        self.plan = plan
+        self.options = options
+        self.chosen = chosen
+        self.key = key
+        self.reservation = reservation
+        self.block = Block(plan.shape, plan.slice_shape, plan.dtype)
+        self.quality = np.zeros(plan.count, np.uint8)
+        self.files: Sequence[FileState] = ()
+        self.misfits: set[int] = set()
+        self.errors: tuple[LoadstoneError, ...] = ()
+        self._index_of = {image_id: index for index, image_id in enumerate(plan.image_ids)}
+        self._templates: list[Image | None] = [None] * plan.count
+        self._lock = threading.Lock()
+        self._done = 0
+
+    @property
+    def done(self) -> int:
+        """How many indices are final."""
+        return self._done
+
+    def allocate(
+        self, shape: tuple[int, ...], dtype: np.dtype[Any], image_id: str | None
+    ) -> npt.NDArray[Any]:
+        """Return the slice of an image, or scratch memory where its stored values do not fit in place."""
+        slot = None
+        if image_id is not None and (index := self._index_of.get(image_id)) is not None:
+            slot = self.block.slot(index, shape, dtype) if not self.quality[index] else None
+        return self._scratch(shape, dtype) if slot is None else slot
+
+    def _scratch(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+        nbytes = dtype.itemsize
+        for length in shape:
+            nbytes *= int(length)
+        if nbytes > self.session.settings.max_image_bytes:
+            raise LimitError(f"an image of {nbytes:,} bytes is larger than max_image_bytes allows")
+        return np.zeros(shape, dtype)
+
+    def place(self, image: Image, image_id: str) -> int:
+        """
+        Put a loaded image into its slice; return the index.
+
+        Raises
+        ------
+        IntegrityError, PluginContractError
+            If it is not what its metadata promised.
+        """
+        index = self._index_of[image_id]
+        plan = self._plan_for(index, image)
+        try:
+            self.block.place(index, image.pixels, plan, image_id)
+        except pixels.FrameDoesNotFit:
+            self.misfits.add(index)
+            return index
+        self._templates[index] = replace(image, pixels=_NO_PIXELS)
+        self.finish(index)
+        return index
+
+    def finish(self, index: int) -> None:
+        """Mark an index as final."""
+        with self._lock:
+            if self.quality[index] != Quality.FULL:
+                self.quality[index] = Quality.FULL
+                self._done += 1
+
+    def _plan_for(self, index: int, image: Image) -> pixels.ScalePlan:
+        """Return how to scale the image: as planned, or anew where its metadata said something else."""
+        plan = self.plan.scale_plan(index)
+        if not self.options.scaled or (plan.stored, plan.slope, plan.intercept) == (
+            image.pixels.dtype,
+            image.slope,
+            image.intercept,
+        ):
+            return plan
+        return pixels.scale_plan(
+            image.pixels.dtype,
+            image.slope,
+            image.intercept,
+            bits_stored=image.bits_stored,
+            dtype=self.block.array.dtype,
+            colour=image.is_color,
+        )
+
+    def widen(self) -> None:
+        """
+        Make the block anew with the next wider dtype, because a frame did not fit; what has arrived is converted.
+
+        Raises
+        ------
+        CacheFullError
+            If the budget cannot hold both blocks for a moment.
+        """
+        scaling = tuple(pixels.alike([pixels.widened(plan) for plan in self.plan.scaling]))
+        wider = replace(self.plan, scaling=scaling, dtype=scaling[0].dtype)
+        if self.reservation is not None:
+            self.reservation.grow(wider.nbytes)
+        block = Block(wider.shape, wider.slice_shape, wider.dtype)
+        there = self.quality == Quality.FULL
+        block.slices[there] = self.block.slices[there]
+        if self.reservation is not None:
+            self.reservation.shrink(self.plan.nbytes)
+        self.plan, self.block = wider, block
+        self.misfits.clear()
+
+    def image(self, index: int, loader: LoaderInfo) -> Image:
+        """Return a slice as an image: a view."""
+        plan = self.plan.scale_plan(index)
+        template = self._templates[index] or Image(
+            _NO_PIXELS,
+            slope=plan.slope,
+            intercept=plan.intercept,
+            units=self.plan.units,
+            voi_lut=self.plan.voi_lut,
+            plane=self.plan.plane(index),
+            header=self.plan.header,
+        )
+        return replace(
+            template,
+            pixels=self.block.view.reshape(-1, *self.plan.slice_shape)[index],
+            image_id=self.plan.image_ids[index] if self.plan.image_ids else "",
+            scaled=self.options.scaled,
+            quality=Quality(self.quality[index]) if self.quality[index] else Quality.FAR_REPLICATE,
+            loader=loader,
+        )
+
+    def header(self, index: int) -> Any:  # noqa: ANN401 - whatever the loader reads
+        """Return the header of a slice, or None."""
+        template = self._templates[index]
+        return template.header() if template is not None else self.plan.header()
+
+    def failed(self, image_id: str) -> None:
+        """Zero what a failed load of an image may have left."""
+        index = self._index_of[image_id]
+        if not self.quality[index]:
+            self.block.clear(index)
+
+    def restart(self) -> None:
+        """Forget what has arrived: a block that is filled as a whole is filled anew."""
+        with self._lock:
+            self.quality[:] = 0
+            self._done = 0
+
+    def clear_missing(self) -> None:
+        """Zero whatever has not arrived."""
+        for index in self.missing:
+            self.block.clear(index)
+
+    @property
+    def missing(self) -> list[int]:
+        """The indices that are not final."""
+        return [int(index) for index in np.flatnonzero(self.quality < Quality.FULL)]
+
+

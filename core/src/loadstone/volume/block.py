@@ -1,0 +1,70 @@
+"""The memory of a volume, and how stored values of a slice get into it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from loadstone import pixels
+from loadstone.errors import IntegrityError
+from loadstone.image_loading import readonly
+
+__all__ = ["Block"]
+
+
+class Block:
+    """
+    One zeroed array that images are written into.
+
+    Parameters
+    ----------
+    shape
+        Of the array.
+    slice_shape
+        Of one image: the trailing axes.
+    dtype
+        Of the array.
+
+    Attributes
+    ----------
+    array : numpy.ndarray
+        The writable array, never handed out.
+    view : numpy.ndarray
+        What callers see: the same memory, read-only for good.
+    slices : numpy.ndarray
+        `array` with all leading axes as one.
+    """
+
+    def __init__(self, shape: tuple[int, ...], slice_shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        self.array = np.zeros(shape, dtype)
+        self.view = readonly(self.array)
+        self.slices = self.array.reshape(-1, *slice_shape)
+
+    def slot(self, index: int, shape: tuple[int, ...], stored: np.dtype[Any]) -> npt.NDArray[Any] | None:
+        """Return the memory of an image as `stored` values, or None if they do not fit in place."""
+        if shape != self.slices.shape[1:] or stored.itemsize != self.slices.dtype.itemsize:
+            return None
+        return self.slices[index].view(stored)
+
+    def place(self, index: int, stored: npt.NDArray[Any], plan: pixels.ScalePlan, identity: str) -> None:
+        """
+        Scale stored values into their slice; they may already lie in it.
+
+        Raises
+        ------
+        IntegrityError
+            If the image has another size than its metadata promised.
+        FrameDoesNotFit
+            If a value does not fit the dtype of the block; the slice is not final then.
+        """
+        if stored.shape != self.slices.shape[1:]:
+            raise IntegrityError(
+                f"the image is {stored.shape}, its metadata promised {self.slices.shape[1:]}", source=identity
+            )
+        pixels.scale_into(plan, stored, self.slices[index])
+
+    def clear(self, index: int) -> None:
+        """Zero what a failed load may have left."""
+        self.slices[index] = 0

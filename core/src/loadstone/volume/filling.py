@@ -1,0 +1,258 @@
+"""Filling a volume: every missing image into its slice, in any order, as parallel as its loader allows."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from loadstone import pixels
+from loadstone.boundary import typed_error
+from loadstone.context import Job
+from loadstone.errors import LoadCancelled, LoadstoneError, PluginContractError
+from loadstone.events import VolumeLoaded, VolumeModified, VolumeWidened
+from loadstone.hookspecs import VoxelSource
+from loadstone.ids import ImageId, lane_of
+from loadstone.image_loading import answered, checked_image
+from loadstone.load_object import Progress
+from loadstone.pools import RequestType
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from loadstone.context import LoadContext
+    from loadstone.hookspecs import ImageLoad, ImageLoader, ImageLoadMany, VoxelFill
+    from loadstone.image import Image
+    from loadstone.shared_load import SharedLoad
+    from loadstone.volume.volume import Volume
+
+__all__ = ["fill_volume"]
+
+READY_AHEAD = 8
+"""Answers of `load_many` that may wait to be finished before it is asked for the next: bounds the memory in flight."""
+
+
+class _Filling:
+    """One attempt to complete a volume: progress, events and what went wrong."""
+
+    def __init__(self, volume: Volume, load: SharedLoad[Any]) -> None:
+        self.volume = volume
+        self.assembly = volume._assembly
+        self.session = self.assembly.session
+        self.load = load
+        self.errors: list[LoadstoneError] = []
+
+    def arrived(self, index: int) -> None:
+        """Tell everybody that an image is final."""
+        self.load.report(
+            Progress(
+                self.assembly.done,
+                len(self.assembly.quality),
+                self.load.progress.received_bytes,
+                self.load.progress.total_bytes,
+            )
+        )
+        if self.session.events.wants(VolumeModified):
+            self.session.events.emit(VolumeModified(self.volume, (index,)))
+
+    def widened(self) -> None:
+        """Tell everybody that the volume has a new array."""
+        if self.session.events.wants(VolumeWidened):
+            self.session.events.emit(VolumeWidened(self.volume))
+
+    def failed(self, error: BaseException, image_id: str) -> None:
+        """Remember that an image did not arrive."""
+        self.errors.append(typed_error(error, image_id))
+        self.assembly.failed(image_id)
+
+
+def _fill_images(filling: _Filling, loader: ImageLoader, context: LoadContext) -> None:
+    """Load every missing image of a volume; errors are collected in `filling`."""
+    assembly = filling.assembly
+    while (missing := assembly.missing) and not filling.errors:
+        ids = [ImageId(assembly.plan.image_ids[index]) for index in missing]
+        _run_batches(filling, loader, context, ids)
+        if not assembly.misfits:
+            return
+        assembly.widen()
+        filling.widened()
+
+
+def _run_batches(
+    filling: _Filling, loader: ImageLoader, context: LoadContext, ids: Sequence[ImageId]
+) -> None:
+    """Run the batches on workers; the calling one takes its share, so that a limit of one is enough."""
+    size = 1 if loader.load_many is None else loader.batch_size or len(ids)
+    batches = [ids[start : start + size] for start in range(0, len(ids), size)]
+
+    def work(batch: Sequence[ImageId]) -> None:
+        if loader.load_many is None:
+            _single(filling, loader.load, context, batch[0])
+        else:
+            _batch(filling, loader.load_many, context, batch)
+
+    request = filling.load.request
+    jobs = [
+        Job(
+            filling.session,
+            filling.load,
+            partial(work, batch),
+            type=RequestType.PREFETCH,
+            priority=request.priority if request is not None else 0,
+            lane=lane_of(batch[0]),
+        )
+        for batch in batches
+    ]
+    for job in jobs:
+        try:
+            job.result()
+        except LoadstoneError as error:
+            filling.errors.append(error)
+
+
+def _single(filling: _Filling, load: ImageLoad, context: LoadContext, image_id: ImageId) -> None:
+    try:
+        answer = load(image_id, context.for_image(image_id))
+        _place(filling, image_id, answered(answer, context, filling.load, lambda _: None))
+    except LoadCancelled:
+        raise
+    except Exception as error:  # noqa: BLE001 - one failed image does not lose the others
+        filling.failed(error, image_id)
+
+
+def _batch(filling: _Filling, load_many: ImageLoadMany, context: LoadContext, ids: Sequence[ImageId]) -> None:
+    """Run `load_many` over some images, finishing what it leaves to be waited for behind it."""
+    waiting: deque[tuple[ImageId, object]] = deque()
+    expected = set(ids)
+    try:
+        for image_id, answer in load_many(ids, context):
+            context.raise_if_cancelled()
+            if image_id not in expected:
+                raise PluginContractError(f"load_many gave {image_id}, which it was not asked for")
+            expected.discard(image_id)
+            waiting.append((image_id, answer))
+            if len(waiting) > READY_AHEAD or not _must_wait(answer):
+                _finish(filling, *waiting.popleft())
+        while waiting:
+            _finish(filling, *waiting.popleft())
+    except LoadCancelled:
+        raise
+    except Exception as error:  # noqa: BLE001 - what other batches bring is kept
+        for image_id in (*(each for each, _ in waiting), *expected):
+            filling.failed(error, image_id)
+        return
+    for image_id in expected:
+        filling.failed(PluginContractError("load_many did not give this image", source=image_id), image_id)
+
+
+def _must_wait(answer: object) -> bool:
+    return callable(getattr(answer, "result", None))
+
+
+def _finish(filling: _Filling, image_id: ImageId, answer: object) -> None:
+    try:
+        if isinstance(answer, Exception):
+            raise answer
+        result: Callable[[], object] | None = getattr(answer, "result", None)
+        _place(filling, image_id, checked_image(result() if result else answer, image_id))
+    except LoadCancelled:
+        raise
+    except Exception as error:  # noqa: BLE001 - one failed image does not lose the others
+        filling.failed(error, image_id)
+
+
+def _place(filling: _Filling, image_id: ImageId, image: Image) -> None:
+    index = filling.assembly.place(image, image_id)
+    if index not in filling.assembly.misfits:
+        filling.arrived(index)
+
+
+def _fill_voxels(filling: _Filling, fill: VoxelFill, context: LoadContext) -> None:
+    """Have a plugin fill a volume that comes as one block; errors are collected in `filling`."""
+    assembly = filling.assembly
+    while True:
+        assembly.restart()
+        try:
+            _run_fill(filling, fill, context)
+        except pixels.FrameDoesNotFit:
+            assembly.widen()
+            filling.widened()
+            continue
+        except Exception as error:  # noqa: BLE001 - the boundary of the plugin
+            filling.errors.append(typed_error(error, assembly.plan.volume_id))
+            assembly.clear_missing()
+        return
+
+
+def _run_fill(filling: _Filling, fill: VoxelFill, context: LoadContext) -> None:
+    assembly = filling.assembly
+    (plan,) = assembly.plan.scaling
+    stored = _stored_memory(assembly.block.array, plan)
+    stored_slices = stored.reshape(-1, *assembly.plan.slice_shape)
+    arrived: set[int] = set()
+    expected = 0
+    for index in fill(stored, context):
+        context.raise_if_cancelled()
+        arrived.add(range(len(stored_slices))[index])
+        while expected in arrived:
+            values = stored_slices[expected] if plan.in_place else stored_slices[expected].copy()
+            pixels.scale_into(plan, values, assembly.block.slices[expected])
+            assembly.finish(expected)
+            filling.arrived(expected)
+            expected += 1
+    if expected < len(stored_slices):
+        raise PluginContractError(
+            f"fill gave {expected} of {len(stored_slices)} images", source=assembly.plan.volume_id
+        )
+
+
+def _stored_memory(array: npt.NDArray[Any], plan: pixels.ScalePlan) -> npt.NDArray[Any]:
+    """
+    Return memory for stored values at the end of the volume's own.
+
+    A stored value is not wider than a scaled one, so that images can be scaled in ascending order to the front
+    without a second block: image k ends where image k + 1 of the stored ones begins, or before.
+    """
+    if plan.stored.itemsize > plan.dtype.itemsize:  # the caller asked for a narrower dtype
+        return np.zeros(array.shape, plan.stored)
+    nbytes = array.size * plan.stored.itemsize
+    flat = array.reshape(-1).view(np.uint8)
+    return flat[flat.nbytes - nbytes :].view(plan.stored).reshape(array.shape)
+
+
+def fill_volume(
+    volume: Volume, load: SharedLoad[Any], context: LoadContext, *, collect: bool = False
+) -> None:
+    """
+    Load what is missing of a volume; with `collect`, what failed is only noted in its `errors`.
+
+    Raises
+    ------
+    LoadstoneError
+        The first thing that went wrong, with ``.volume`` and ``.missing``.
+    """
+    assembly = volume._assembly
+    session = assembly.session
+    context = context.for_memory(assembly)
+    filling = _Filling(volume, load)
+    try:
+        if isinstance(assembly.chosen, VoxelSource):
+            _fill_voxels(filling, assembly.chosen.fill, context)
+        else:
+            registration = session.registry.image_loader(ImageId(assembly.plan.image_ids[0]).scheme)
+            _fill_images(filling, registration.record, context)
+    finally:
+        context.close()
+    load.token.raise_if_cancelled()
+    assembly.errors = tuple(filling.errors)
+    if filling.errors and collect:
+        return
+    if filling.errors:
+        error = filling.errors[0]
+        error.volume, error.missing = volume, volume.missing
+        raise error
+    session.events.emit(VolumeLoaded(volume))

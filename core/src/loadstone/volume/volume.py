@@ -1,0 +1,211 @@
+"""A 3-D or 4-D volume: one array, where it lies in space, and how complete it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from loadstone import geometry
+from loadstone.errors import GeometryError, LoadstoneError
+from loadstone.image import Image, LoaderInfo
+
+if TYPE_CHECKING:
+    from loadstone.load_object import Progress
+    from loadstone.metadata import Modules, VoiLut
+    from loadstone.volume.assembly import Assembly
+
+__all__ = ["Volume"]
+
+Vector3 = tuple[float, float, float]
+
+
+class Volume:
+    """
+    One volume.
+
+    It is usable while it loads: a slice whose `quality` is FULL is final, one that has not arrived is zero.
+    ``np.asarray(volume)`` is `array`.
+    """
+
+    def __init__(self, assembly: Assembly, loader: LoaderInfo) -> None:
+        self._assembly = assembly
+        self.loader = loader
+        """Who made it."""
+
+    @property
+    def volume_id(self) -> str:
+        """The id that loads exactly this one."""
+        return self._assembly.plan.volume_id
+
+    @property
+    def array(self) -> npt.NDArray[Any]:
+        """The voxels: C-contiguous, read-only, modality values unless loaded with ``scaled=False``; see `axes`."""
+        return self._assembly.block.view
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """A name for each axis of `array`: ``k`` slices, ``j`` rows, ``i`` columns, ``t`` time, ``rgb`` samples."""
+        return self._assembly.plan.axes
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of `array`."""
+        return self.array.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of `array`."""
+        return self.array.dtype
+
+    @property
+    def nbytes(self) -> int:
+        """Of `array`."""
+        return self.array.nbytes
+
+    @property
+    def units(self) -> str:
+        """Unit of the voxels; empty when not known."""
+        return self._assembly.plan.units
+
+    @property
+    def voi_lut(self) -> VoiLut:
+        """How it is meant to be shown, from its middle slice."""
+        return self._assembly.plan.voi_lut
+
+    @property
+    def image_ids(self) -> tuple[str, ...]:
+        """The ids of its slices, in order."""
+        return self._assembly.plan.image_ids
+
+    @property
+    def geometry(self) -> geometry.GeometryReport:
+        """Everything that was found about its geometry, with the numbers."""
+        return self._assembly.plan.report
+
+    @property
+    def spacing(self) -> tuple[float | None, float | None, float | None]:
+        """Distance of voxels along i, j and k in mm; None when unknown."""
+        return self._assembly.plan.spacing
+
+    def affine(
+        self, space: Literal["LPS", "RAS"] = "LPS", index: Literal["ijk", "kji"] = "ijk"
+    ) -> npt.NDArray[np.float64]:
+        """
+        Return the matrix from index to world.
+
+        Parameters
+        ----------
+        space
+            World axes: LPS as in DICOM and ITK, or RAS as in nibabel.
+        index
+            Order of the index vector: ``ijk`` (column, row, slice) or ``kji``, the order of the array's axes.
+
+        Returns
+        -------
+        numpy.ndarray
+            float64, 4 x 4, mm. ``affine @ (i, j, k, 1)`` is the centre of that voxel.
+
+        Raises
+        ------
+        GeometryError
+            If the place in space is unknown.
+        """
+        affine = self._known_affine()
+        if space == "RAS":
+            affine = geometry.lps_to_ras(affine)
+        return geometry.index_order(affine, index)
+
+    def _known_affine(self) -> npt.NDArray[np.float64]:
+        affine = self._assembly.plan.affine
+        if affine is None:
+            raise GeometryError(
+                "the place in space is unknown",
+                source=self.volume_id,
+                hint=f"What was found:\n{self.geometry}",
+                report=self.geometry,
+            )
+        return affine
+
+    @property
+    def origin(self) -> Vector3 | None:
+        """Centre of voxel (0, 0, 0), LPS, mm; None when unknown."""
+        affine = self._assembly.plan.affine
+        return None if affine is None else (float(affine[0, 3]), float(affine[1, 3]), float(affine[2, 3]))
+
+    @property
+    def direction(self) -> npt.NDArray[np.float64] | None:
+        """``direction[n]`` is the unit vector of axis n of (i, j, k), LPS; not orthogonal under gantry tilt."""
+        affine = self._assembly.plan.affine
+        return None if affine is None else geometry.direction_and_spacing(affine)[0]
+
+    @property
+    def slice_distance(self) -> float | None:
+        """Perpendicular distance of adjacent slices in mm; None when unknown."""
+        affine = self._assembly.plan.affine
+        return None if affine is None else geometry.slice_distance(affine)
+
+    @property
+    def metadata(self) -> Modules:
+        """What is known about its first slice."""
+        return self._assembly.plan.modules(0)
+
+    @property
+    def quality(self) -> npt.NDArray[np.uint8]:
+        """The `Quality` of each image, over all leading axes; 0 where nothing has arrived. A copy."""
+        return self._assembly.quality.copy()
+
+    @property
+    def missing(self) -> tuple[int, ...]:
+        """Indices of the images that are not final."""
+        return tuple(self._assembly.missing)
+
+    @property
+    def errors(self) -> tuple[LoadstoneError, ...]:
+        """What went wrong with the missing images at the last attempt to load them."""
+        return self._assembly.errors
+
+    def image(self, index: int) -> Image:
+        """
+        Return one slice as an image, without copying.
+
+        Parameters
+        ----------
+        index
+            0-based, over all leading axes of `array`: ``k``, or ``t * slices + k``.
+
+        Raises
+        ------
+        IndexError
+            If there is no such slice.
+        """
+        return self._assembly.image(range(len(self._assembly.quality))[index], self.loader)
+
+    def header(self, index: int = 0) -> Any:  # noqa: ANN401 - a pydicom Dataset, a nibabel header, …
+        """Return the header that the loader read for a slice, or None."""
+        return self._assembly.header(range(len(self._assembly.quality))[index])
+
+    def load(self, progress: Callable[[Progress], object] | bool | None = None) -> Volume:
+        """
+        Load what is missing, after a failure or a cancel; nothing that has arrived is asked for again.
+
+        Raises
+        ------
+        LoadstoneError
+            As in `Session.load_volume`.
+        """
+        return self._assembly.session.complete_volume(self, progress)
+
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:  # noqa: FBT001 - numpy's protocol
+        """Return `array`."""
+        return np.array(self.array, dtype=dtype, copy=copy)
+
+    def __repr__(self) -> str:
+        """Say what it is in one line, without names of people."""
+        shape = "x".join(map(str, self.shape))
+        spacing = "x".join("?" if each is None else f"{each:.4g}" for each in self.spacing)
+        units = f" {self.units}" if self.units else ""
+        missing = f", {len(self.missing)} missing" if self.missing else ""
+        return f"<Volume {self.volume_id} {''.join(self.axes[:4])} {shape} {self.dtype}{units}, ijk {spacing} mm{missing}>"

@@ -1,0 +1,33 @@
+"""What a caller asks for beside the id of a volume."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+
+from loadstone.geometry import GeometryPolicy
+from loadstone.options import LoadOptions
+
+__all__ = ["VolumeWish"]
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeWish:
+    """What a caller asked for beside the id of a volume."""
+
+    options: LoadOptions = LoadOptions()
+    """What changes voxels."""
+    policy: GeometryPolicy = GeometryPolicy()
+    """What to do about irregular geometry."""
+    image_ids: tuple[str, ...] | None = None
+    """The images that it is to consist of, in place of asking a loader."""
+    cache: bool = True
+    """Whether the session keeps it."""
+    pinned: bool = False
+    """Whether it stays until it is released."""
+    collect: bool = False
+    """Whether an incomplete volume is a result rather than an error."""
+
+    def key(self, volume_id: str) -> Hashable:
+        """Return what two loads have in common that give the same volume."""
+        return "volume", volume_id, self.options, self.policy, self.image_ids

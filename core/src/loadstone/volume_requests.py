@@ -1,0 +1,76 @@
+"""The way of a request for a volume: cache, a load that is already running, or a new one in the queue."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from loadstone.boundary import typed_error
+from loadstone.context import LoadContext
+from loadstone.ids import VolumeId, lane_of
+from loadstone.load_object import LoadObject
+from loadstone.volume.filling import fill_volume
+from loadstone.volume.loading import VolumeLoading
+
+if TYPE_CHECKING:
+    from loadstone.hookspecs import ImageStack, VoxelSource
+    from loadstone.pools import RequestType
+    from loadstone.session import Session
+    from loadstone.shared_load import SharedLoad
+    from loadstone.volume.volume import Volume
+    from loadstone.volume.wish import VolumeWish
+
+__all__ = ["complete_volume", "request_volume"]
+
+
+def request_volume(
+    session: Session,
+    volume_id: VolumeId,
+    wish: VolumeWish,
+    *,
+    type: RequestType,  # noqa: A002 - the field's word
+    priority: int,
+    reload: bool = False,
+    described: ImageStack | VoxelSource | None = None,
+) -> LoadObject[Volume]:
+    """Return a handle on a volume; its first partial is the volume while it is still empty."""
+    key = session.volume_names.get(wish.key(volume_id), wish.key(volume_id))
+    if reload:
+        session.cache.remove(key)
+    elif (volume := session.cache.get(key)) is not None:
+        if wish.pinned:
+            session.cache.pin(key, volume)
+        return LoadObject.ready(volume_id, volume)
+
+    def work(load: SharedLoad[Volume]) -> Volume:
+        return VolumeLoading(session, load, volume_id, wish).run(described)
+
+    return session.desk.join_or_start(
+        key if wish.cache else (key, "uncached"),
+        volume_id,
+        work,
+        typed_error,
+        type=type,
+        priority=priority,
+        lane=lane_of(volume_id),
+    )
+
+
+def complete_volume(
+    session: Session, volume: Volume, *, type: RequestType, priority: int  # noqa: A002
+) -> LoadObject[Volume]:
+    """Return a handle on a load of what a volume lacks."""
+
+    def work(load: SharedLoad[Volume]) -> Volume:
+        assembly = volume._assembly
+        fill_volume(volume, load, LoadContext(session, load, assembly.options, assembly))
+        return volume
+
+    return session.desk.join_or_start(
+        ("complete", id(volume)),
+        volume.volume_id,
+        work,
+        typed_error,
+        type=type,
+        priority=priority,
+        lane=lane_of(VolumeId(volume.volume_id)),
+    )

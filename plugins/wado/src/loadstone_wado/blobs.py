@@ -1,0 +1,189 @@
+"""Bytes that can be read at any place: a file, or memory."""
+
+from __future__ import annotations
+
+import io
+import os
+import threading
+from typing import TYPE_CHECKING, Protocol
+
+from loadstone.errors import FetchError
+
+if TYPE_CHECKING:
+    from typing import Self
+
+__all__ = ["Blob", "FileBlob", "MemoryBlob", "as_stream"]
+
+_HAS_POSITIONED_READS = hasattr(os, "preadv")
+
+
+class Blob(Protocol):
+    """Bytes of known size that can be read at any place, from several threads."""
+
+    source: str
+    """What it is, for messages."""
+    size: int
+    """Number of bytes."""
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return up to `length` bytes from `offset` on; fewer at the end."""
+        ...
+
+    def readinto(self, offset: int, target: memoryview) -> int:
+        """Read from `offset` on into `target`; return how many bytes there were."""
+        ...
+
+
+class MemoryBlob:
+    """
+    Bytes in memory.
+
+    Parameters
+    ----------
+    data
+        The bytes.
+    source
+        What they are, for messages.
+    """
+
+    __slots__ = ("data", "size", "source")
+
+    def __init__(self, data: bytes, source: str = "") -> None:
+        self.data = data
+        self.size = len(data)
+        self.source = source
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return up to `length` bytes from `offset` on."""
+        return self.data[offset : offset + length]
+
+    def readinto(self, offset: int, target: memoryview) -> int:
+        """Copy from `offset` on into `target`."""
+        part = memoryview(self.data)[offset : offset + len(target)]
+        target[: len(part)] = part
+        return len(part)
+
+
+class FileBlob:
+    """
+    An open file.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Raises
+    ------
+    FetchError
+        If it cannot be opened or is no file.
+    """
+
+    __slots__ = ("_descriptor", "_lock", "size", "source")
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.source = os.fspath(path)
+        self._lock = threading.Lock()
+        self._descriptor = -1
+        try:
+            self._descriptor = os.open(self.source, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+            self.size = os.fstat(self._descriptor).st_size
+        except OSError as error:
+            raise _unreadable(error, self.source) from error
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return up to `length` bytes from `offset` on."""
+        # Never more than the file has, whatever the caller computed from a header.
+        length = min(length, self.size - offset)
+        if length <= 0:
+            return b""
+        try:
+            if _HAS_POSITIONED_READS:
+                data = os.pread(self._descriptor, length, offset)
+                return data if len(data) == length else self._read_rest(data, offset, length)
+            return self._read_rest(b"", offset, length)
+        except OSError as error:
+            raise _unreadable(error, self.source) from error
+
+    def _read_rest(self, data: bytes, offset: int, length: int) -> bytes:
+        """Go on after a short read (a network disk, a signal, more than 2 GiB)."""
+        buffer = bytearray(length)
+        buffer[: len(data)] = data
+        more = self.readinto(offset + len(data), memoryview(buffer)[len(data) :])
+        return bytes(buffer[: len(data) + more])
+
+    def readinto(self, offset: int, target: memoryview) -> int:
+        """Read from `offset` on into `target`, without a copy in between."""
+        done = 0
+        try:
+            while done < len(target):
+                count = self._read_once(offset + done, target[done:])
+                if not count:
+                    break
+                done += count
+        except OSError as error:
+            raise _unreadable(error, self.source) from error
+        return done
+
+    def _read_once(self, offset: int, target: memoryview) -> int:
+        if _HAS_POSITIONED_READS:
+            return os.preadv(self._descriptor, [target], offset)
+        with self._lock:
+            os.lseek(self._descriptor, offset, os.SEEK_SET)
+            data = os.read(self._descriptor, len(target))
+        target[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        """Close the file; a second time does nothing."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
+        self.close()
+
+    def __del__(self) -> None:
+        """Close it when nobody did: a load that fails half-way must not keep descriptors."""
+        self.close()
+
+
+def _unreadable(error: OSError, source: str) -> FetchError:
+    return FetchError(
+        error.strerror or str(error), source=source, hint="Check the path and the permission to read it."
+    )
+
+
+class _Stream(io.RawIOBase):
+    """A blob as a file object, for libraries that want one."""
+
+    def __init__(self, blob: Blob) -> None:
+        self._blob = blob
+        self._position = 0
+        self.name = blob.source  # pydicom asks every file object for it
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._blob.size}[whence]
+        self._position = max(0, start + offset)
+        return self._position
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        count = self._blob.readinto(self._position, memoryview(buffer).cast("B"))
+        self._position += count
+        return count
+
+
+def as_stream(blob: Blob) -> io.BufferedReader:
+    """Return a blob as a file object that starts at its first byte."""
+    return io.BufferedReader(_Stream(blob), 65536)

@@ -1,0 +1,152 @@
+"""
+Codestreams to arrays with imagecodecs, which decodes without the interpreter's lock and straight into the array.
+
+Each decoder writes stored values into an array with the shape and dtype of the layout.
+"""
+
+from __future__ import annotations
+
+from struct import unpack_from
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from loadstone.errors import IntegrityError, UnsupportedError
+from loadstone_wado.native import decode_native, keep_low_bits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy.typing as npt
+
+    from loadstone_wado.codecs.codestream import Codestream
+    from loadstone_wado.layout import PixelLayout
+
+    Array = npt.NDArray[Any]
+    Data = bytes | memoryview
+
+__all__ = ["decode_htj2k", "decode_jpeg", "decode_jpeg2000", "decode_jpegls", "decode_jpegxl", "decode_rle"]
+
+
+def _through(
+    decode: Callable[..., object], data: Data, out: Array, natural: np.dtype[Any], **options: str | None
+) -> None:
+    """Decode straight into `out` when the codec's own dtype has its size, else through a copy."""
+    if natural.itemsize == out.dtype.itemsize:
+        # The codec writes bit patterns; whether they are signed is for the attributes to say.
+        decode(data, out=out.view(natural), **options)
+        return
+    scratch = np.empty(out.shape, natural)
+    decode(data, out=scratch, **options)
+    out[...] = scratch
+
+
+def _container(codestream: Codestream, *, signed: bool = False) -> np.dtype[Any]:
+    """Return the dtype in which a codec gives samples of that precision."""
+    size = 1 if codestream.precision <= 8 else 2 if codestream.precision <= 16 else 4
+    return np.dtype(f"{'i' if signed else 'u'}{size}")
+
+
+def decode_jpeg(data: Data, codestream: Codestream, layout: PixelLayout, out: Array) -> None:
+    """Decode JPEG, lossy or lossless, 8 to 16 bits; components as they are stored."""
+    from imagecodecs import jpeg8_decode
+
+    if codestream.components == 4:
+        raise UnsupportedError("JPEG with four components is not supported")
+    # Naming one colour space for both sides keeps libjpeg from converting by guesswork.
+    space = "YCBCR" if codestream.components == 3 else None
+    _through(jpeg8_decode, data, out, _container(codestream), colorspace=space, outcolorspace=space)
+    keep_low_bits(out, layout.bits_stored if layout.unused_bits else None)
+
+
+def decode_jpegls(data: Data, codestream: Codestream, layout: PixelLayout, out: Array) -> None:
+    """Decode JPEG-LS, which knows no sign: signed values are the low bits of its precision."""
+    from imagecodecs import jpegls_decode
+
+    if codestream.interleaved:
+        _through(jpegls_decode, data, out, _container(codestream))
+    else:
+        planes = np.empty((layout.samples, layout.rows, layout.columns), out.dtype)
+        _through(jpegls_decode, data, planes, _container(codestream))
+        out[...] = np.moveaxis(planes, 0, -1)
+    if layout.signed:
+        _extend_sign(out, codestream)
+
+
+def decode_jpeg2000(data: Data, codestream: Codestream, layout: PixelLayout, out: Array) -> None:
+    """
+    Decode JPEG 2000, high-throughput too, with OpenJPEG.
+
+    It clamps what quantisation pushed out of range, which OpenJPH lets wrap around: 255 becomes 0.
+    """
+    from imagecodecs import jpeg2k_decode
+
+    _decode_wavelets(jpeg2k_decode, data, codestream, layout, out)
+
+
+def decode_htj2k(data: Data, codestream: Codestream, layout: PixelLayout, out: Array) -> None:
+    """Decode high-throughput JPEG 2000 that lost nothing, with OpenJPH."""
+    from imagecodecs import htj2k_decode
+
+    _decode_wavelets(htj2k_decode, data, codestream, layout, out)
+
+
+def _decode_wavelets(
+    decode: Callable[..., object], data: Data, codestream: Codestream, layout: PixelLayout, out: Array
+) -> None:
+    _through(decode, data, out, _container(codestream, signed=codestream.signed))
+    if codestream.signed != layout.signed:
+        _extend_sign(out, codestream)
+
+
+def _extend_sign(out: Array, codestream: Codestream) -> None:
+    """Read the low bits of the codestream's precision as the attributes say: signed or not."""
+    bits = codestream.precision
+    keep_low_bits(out, bits if bits < out.dtype.itemsize * 8 else None)
+
+
+def decode_jpegxl(data: Data, layout: PixelLayout, out: Array) -> None:
+    """Decode JPEG XL; the codec itself refuses an array of another size."""
+    from imagecodecs import jpegxl_decode
+
+    try:
+        _through(jpegxl_decode, data, out, np.dtype(f"u{layout.dtype.itemsize}"))
+    except ValueError as error:
+        raise IntegrityError(f"the JPEG XL codestream disagrees with the attributes: {error}") from error
+
+
+def decode_rle(data: Data, layout: PixelLayout, out: Array) -> None:
+    """Decode RLE (DICOM PS3.5 annex G): one plane after the other, whatever PlanarConfiguration says."""
+    _check_segments(data, layout)
+    if layout.bits_allocated == 1:
+        packed = np.zeros(-(-layout.frame_bits // 8), np.uint8)
+        _unpack_runs(data, np.dtype(np.uint8), packed)
+        decode_native(packed.data, layout, out)
+        return
+    planes = out
+    if layout.samples > 1:
+        planes = np.empty((layout.samples, layout.rows, layout.columns), out.dtype)
+    _unpack_runs(data, layout.dtype, planes)
+    if planes is not out:
+        out[...] = np.moveaxis(planes, 0, -1)
+    keep_low_bits(out, layout.bits_stored if layout.unused_bits else None)
+
+
+def _unpack_runs(data: Data, dtype: np.dtype[Any], out: Array) -> None:
+    from imagecodecs import dicomrle_decode
+
+    decode: Callable[..., object] = dicomrle_decode
+    decode(data, dtype.newbyteorder("<"), out=out.reshape(-1).view(np.uint8))
+
+
+def _check_segments(data: Data, layout: PixelLayout) -> None:
+    """Compare the RLE header with the layout."""
+    if len(data) < 64:
+        raise IntegrityError("the RLE frame ends within its header")
+    count, *offsets = unpack_from("<16I", data)
+    expected = layout.samples * layout.dtype.itemsize
+    if count != expected:
+        raise IntegrityError(f"the RLE frame has {count} segments, the attributes need {expected}")
+    used = offsets[:count]
+    if used[0] != 64 or used != sorted(used) or used[-1] > len(data):
+        raise IntegrityError("the segment offsets of the RLE frame are damaged")

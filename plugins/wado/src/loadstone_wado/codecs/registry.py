@@ -1,0 +1,193 @@
+"""Transfer syntax to decoder, and the rules that all decoders share."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from loadstone.errors import DecodeError, IntegrityError, LoadstoneError, UnsupportedError
+from loadstone_wado import transfer_syntaxes as ts
+from loadstone_wado.codecs.codestream import Codestream, inspect_jpeg, inspect_jpeg2000
+from loadstone_wado.codecs.decoders import (
+    decode_htj2k,
+    decode_jpeg,
+    decode_jpeg2000,
+    decode_jpegls,
+    decode_jpegxl,
+    decode_rle,
+)
+from loadstone_wado.native import decode_native
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from loadstone_wado.frames import EncodedFrame
+    from loadstone_wado.layout import PixelLayout
+
+__all__ = ["CODECS", "Decoding", "prepare"]
+
+Into = Callable[["npt.NDArray[Any]"], None]
+"""Decodes into an array with shape and dtype of the layout."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decoding:
+    """A frame that was looked at and may now be decoded."""
+
+    transfer_syntax_uid: str
+    """How it is encoded."""
+    photometric_interpretation: str
+    """Of the decoded values."""
+    _into: Into
+
+    def into(self, out: npt.NDArray[Any]) -> None:
+        """
+        Decode into `out`, which has shape and dtype of the layout.
+
+        Raises
+        ------
+        DecodeError
+            If the decoder fails.
+        IntegrityError
+            If the bytes disagree with the layout.
+        """
+        try:
+            self._into(out)
+        except LoadstoneError:
+            raise
+        except Exception as error:
+            # The decoders of imagecodecs share no base class of their errors.
+            name = ts.name_of(self.transfer_syntax_uid)
+            raise DecodeError(f"a frame in {name} cannot be decoded: {error}") from error
+
+
+Codec = Callable[["EncodedFrame", "PixelLayout"], Decoding]
+"""Looks at a frame, refuses what is not the image that the attributes describe, and binds a decoder to it."""
+
+
+def prepare(frame: EncodedFrame, layout: PixelLayout) -> Decoding:
+    """
+    Look at an encoded frame before anything is allocated for it.
+
+    Raises
+    ------
+    UnsupportedError
+        If the transfer syntax is not known.
+    IntegrityError
+        If the codestream disagrees with the attributes.
+    """
+    codec = CODECS.get(frame.transfer_syntax_uid)
+    if codec is None:
+        name = ts.name_of(frame.transfer_syntax_uid)
+        raise UnsupportedError(f"the transfer syntax {name} is not supported")
+    return codec(frame, layout)
+
+
+def _with_codestream(
+    inspect: Callable[[bytes | memoryview], Codestream],
+    decode: Callable[[bytes | memoryview, Codestream, PixelLayout, npt.NDArray[Any]], None],
+) -> Codec:
+    """Return the codec of a family whose codestreams say what they are."""
+
+    def codec(frame: EncodedFrame, layout: PixelLayout) -> Decoding:
+        codestream = inspect(frame.data)
+        _compare(codestream, layout)
+        return Decoding(
+            frame.transfer_syntax_uid,
+            codestream.color_space or _decoded_space(layout),
+            lambda out: decode(frame.data, codestream, layout, out),
+        )
+
+    return codec
+
+
+def _without_codestream(
+    decode: Callable[[bytes | memoryview, PixelLayout, npt.NDArray[Any]], None],
+    color_space: str = "",
+) -> Codec:
+    """Return the codec of a family that the decoder itself compares with the array."""
+
+    def codec(frame: EncodedFrame, layout: PixelLayout) -> Decoding:
+        space = color_space if layout.samples == 3 else ""
+        return Decoding(
+            frame.transfer_syntax_uid,
+            space or _decoded_space(layout),
+            lambda out: decode(frame.data, layout, out),
+        )
+
+    return codec
+
+
+def _native(frame: EncodedFrame, layout: PixelLayout) -> Decoding:
+    big_endian = frame.transfer_syntax_uid == ts.EXPLICIT_VR_BIG_ENDIAN
+    return Decoding(
+        frame.transfer_syntax_uid,
+        _decoded_space(layout),
+        lambda out: decode_native(
+            frame.data, layout, out, big_endian=big_endian, first_bit=frame.first_bit
+        ),
+    )
+
+
+def _compare(codestream: Codestream, layout: PixelLayout) -> None:
+    """Refuse a codestream that is not the image that the attributes describe."""
+    for name, found, expected in (
+        ("rows", codestream.rows, layout.rows),
+        ("columns", codestream.columns, layout.columns),
+        ("samples per pixel", codestream.components, layout.samples),
+    ):
+        if found != expected:
+            raise IntegrityError(f"the codestream has {found} {name}, the attributes say {expected}")
+    # Precision below BitsAllocated is legal (12 of 16), and BitsStored is often wrong by a few bits.
+    if codestream.precision > layout.dtype.itemsize * 8:
+        raise IntegrityError(
+            f"the codestream has {codestream.precision} bits a sample, BitsAllocated is {layout.bits_allocated}"
+        )
+
+
+def _decoded_space(layout: PixelLayout) -> str:
+    """Return the photometric interpretation of decoded values where the codestream does not say."""
+    recorded = layout.photometric_interpretation
+    if recorded in {"YBR_RCT", "YBR_ICT"}:
+        # The decoder undoes the transform that the codestream announces.
+        return "RGB"
+    return "YBR_FULL" if recorded == "YBR_FULL_422" else recorded
+
+
+def _decode_deflated(data: bytes | memoryview, layout: PixelLayout, out: npt.NDArray[Any]) -> None:
+    """Inflate a native frame (DICOM PS3.5 A.4.13), never beyond the size that the layout gives it."""
+    size = -(-layout.frame_bits // 8)
+    decode_native(zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, size + 1), layout, out)
+
+
+_JPEG: Final = _with_codestream(inspect_jpeg, decode_jpeg)
+_JPEG_LS: Final = _with_codestream(inspect_jpeg, decode_jpegls)
+_JPEG_2000: Final = _with_codestream(inspect_jpeg2000, decode_jpeg2000)
+_HTJ2K: Final = _with_codestream(inspect_jpeg2000, decode_htj2k)
+_JPEG_XL: Final = _without_codestream(decode_jpegxl, "RGB")
+
+CODECS: Final[dict[str, Codec]] = {
+    **dict.fromkeys(ts.NATIVE, _native),
+    ts.ENCAPSULATED_UNCOMPRESSED: _without_codestream(decode_native),
+    ts.DEFLATED_IMAGE_FRAME: _without_codestream(_decode_deflated),
+    ts.RLE_LOSSLESS: _without_codestream(decode_rle),
+    ts.JPEG_BASELINE: _JPEG,
+    ts.JPEG_EXTENDED: _JPEG,
+    ts.JPEG_SPECTRAL_SELECTION: _JPEG,
+    ts.JPEG_FULL_PROGRESSION: _JPEG,
+    ts.JPEG_LOSSLESS: _JPEG,
+    ts.JPEG_LOSSLESS_SV1: _JPEG,
+    ts.JPEG_LS_LOSSLESS: _JPEG_LS,
+    ts.JPEG_LS_NEAR_LOSSLESS: _JPEG_LS,
+    ts.JPEG_2000_LOSSLESS: _JPEG_2000,
+    ts.JPEG_2000: _JPEG_2000,
+    ts.HTJ2K_LOSSLESS: _HTJ2K,
+    ts.HTJ2K_LOSSLESS_RPCL: _HTJ2K,
+    ts.HTJ2K: _JPEG_2000,
+    ts.JPEG_XL_LOSSLESS: _JPEG_XL,
+    ts.JPEG_XL_RECOMPRESSION: _JPEG_XL,
+    ts.JPEG_XL: _JPEG_XL,
+}
+"""Decoder of each transfer syntax."""

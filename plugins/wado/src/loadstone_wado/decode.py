@@ -1,0 +1,213 @@
+"""A frame's bytes to an image: the one place where reading, decoding, colour and meaning come together."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from loadstone.errors import IntegrityError, MetadataError
+from loadstone.image import Image
+from loadstone.metadata import Scaling
+from loadstone_wado.codecs import prepare
+from loadstone_wado.colour import palette_to_rgb, to_rgb
+from loadstone_wado.naming import naming
+from loadstone_wado.native import is_plain, keep_low_bits
+from loadstone_wado.transfer_syntaxes import EXPLICIT_VR_BIG_ENDIAN, NATIVE
+
+if TYPE_CHECKING:
+    from loadstone_wado.codecs import Decoding
+    from loadstone_wado.frames import EncodedFrame, FrameReader
+    from loadstone_wado.instance import Instance
+    from loadstone_wado.output import Output
+
+__all__ = ["Allocate", "decode_frame", "load_frame", "read_native_frame_into"]
+
+Allocate = Callable[[tuple[int, ...], np.dtype[Any]], npt.NDArray[Any]]
+"""Gives the memory for an image: shape and dtype to a C-contiguous array (the load context's `allocate`)."""
+
+_PLAIN_SYNTAXES: Final = NATIVE - {EXPLICIT_VR_BIG_ENDIAN} if sys.byteorder == "little" else frozenset()
+"""Transfer syntaxes whose samples are in the machine's byte order."""
+
+
+def decode_frame(
+    instance: Instance,
+    number: int,
+    encoded: EncodedFrame,
+    *,
+    scaled: bool = True,
+    allocate: Allocate = np.empty,
+) -> Image:
+    """
+    Decode one frame.
+
+    Parameters
+    ----------
+    instance
+        The object.
+    number
+        The frame, from 1.
+    encoded
+        Its bytes, wherever they come from.
+    scaled
+        Convert colours to RGB, apply palette and modality LUT; False: stored values (as pydicom with ``raw=True``).
+    allocate
+        Gives the memory of the result.
+
+    Returns
+    -------
+    Image
+        Stored values (or RGB) with slope and intercept, not yet scaled.
+
+    Raises
+    ------
+    IntegrityError
+        If the bytes are short or disagree with the attributes.
+    DecodeError
+        If the decoder fails.
+    UnsupportedError
+        If it is no image, or in an unknown transfer syntax or colour space.
+    MetadataError, LimitError
+        If the attributes are missing, contradictory or beyond the limits.
+    """
+    with naming(instance.source):
+        output = instance.output(scaled=scaled)
+        decoding = prepare(encoded, instance.layout)
+        pixels, photometric = _decoded(decoding, instance, output, allocate)
+        return _image(instance, number, pixels, output, photometric, scaled=scaled)
+
+
+def _decoded(
+    decoding: Decoding, instance: Instance, output: Output, allocate: Allocate
+) -> tuple[npt.NDArray[Any], str]:
+    if output.is_stored:
+        out = allocate(output.shape, output.dtype)
+        decoding.into(out)
+        if not output.as_rgb:
+            return out, decoding.photometric_interpretation
+        to_rgb(out, decoding.photometric_interpretation, out)
+        return out, "RGB"
+    stored = np.empty(instance.layout.shape, instance.layout.dtype)
+    decoding.into(stored)
+    out = allocate(output.shape, output.dtype)
+    if output.palette:
+        palette_to_rgb(stored, output.palette.colors, output.palette.first, out)
+    elif output.table:
+        output.table.apply(stored, out)
+    return out, output.photometric_interpretation
+
+
+def load_frame(
+    reader: FrameReader, number: int, *, scaled: bool = True, allocate: Allocate = np.empty
+) -> Image:
+    """
+    Read and decode one frame; plain native frames go from the file straight into the result.
+
+    Parameters
+    ----------
+    reader
+        Reads the object's frames.
+    number
+        The frame, from 1.
+    scaled, allocate
+        As for `decode_frame`.
+
+    Raises
+    ------
+    LoadstoneError
+        As `decode_frame` and `FrameReader.read`.
+    """
+    instance = reader.instance
+    output = instance.output(scaled=scaled)
+    if not _is_direct(instance, output):
+        return decode_frame(instance, number, reader.read(number), scaled=scaled, allocate=allocate)
+    pixels = read_native_frame_into(reader, number, allocate)
+    return _image(instance, number, pixels, output, output.photometric_interpretation, scaled=scaled)
+
+
+def _is_direct(instance: Instance, output: Output) -> bool:
+    """Say whether the bytes of a frame are, as they are, the result."""
+    return (
+        instance.transfer_syntax_uid in _PLAIN_SYNTAXES
+        and output.is_stored
+        and is_plain(instance.layout)
+        and (not output.as_rgb or instance.layout.photometric_interpretation == "RGB")
+    )
+
+
+def read_native_frame_into(
+    reader: FrameReader, number: int, allocate: Allocate = np.empty
+) -> npt.NDArray[Any]:
+    """
+    Read a little-endian, uncompressed, interleaved frame straight into the memory of the result.
+
+    Parameters
+    ----------
+    reader
+        Reads the object's frames.
+    number
+        The frame, from 1.
+    allocate
+        Gives the memory.
+
+    Raises
+    ------
+    IntegrityError
+        If the file is shorter than its header says.
+    """
+    place = reader.native_range(number)
+    layout = reader.instance.layout
+    out = allocate(layout.shape, layout.dtype)
+    count = reader.blob.readinto(place.offset, out.reshape(-1).view(np.uint8).data)
+    if count < place.length:
+        raise IntegrityError(
+            f"frame {number} is truncated: {place.length:,} bytes are needed, {count:,} are there",
+            source=reader.blob.source,
+        )
+    if layout.unused_bits:
+        keep_low_bits(out, layout.bits_stored)
+    return out
+
+
+def _image(
+    instance: Instance,
+    number: int,
+    pixels: npt.NDArray[Any],
+    output: Output,
+    photometric: str,
+    *,
+    scaled: bool,
+) -> Image:
+    frame = instance.frame(number)
+    values = _scaling(instance, number, output, scaled=scaled)
+    return Image(
+        pixels,
+        slope=values.slope,
+        intercept=values.intercept,
+        units=values.units,
+        photometric_interpretation=photometric,
+        bits_stored=output.bits_stored,
+        pixel_padding=instance.pixel_padding if output.is_stored and pixels.ndim == 2 else None,
+        plane=frame.plane,
+        voi_lut=frame.voi_lut,
+        inverted=instance.inverted,
+        header=instance.dataset,
+    )
+
+
+def _scaling(instance: Instance, number: int, output: Output, *, scaled: bool) -> Scaling:
+    """Return what the core is to apply; a modality LUT was applied here, colours have no scale."""
+    if output.table:
+        return Scaling(units=output.table.units)
+    if len(output.shape) == 3:
+        return Scaling()
+    try:
+        return instance.frame(number).scaling
+    except MetadataError:
+        if scaled:
+            raise
+        # Stored values can be had without knowing what they mean.
+        return Scaling()

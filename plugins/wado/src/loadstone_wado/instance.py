@@ -1,0 +1,348 @@
+"""
+One DICOM object: all that images need to know of it, wherever it comes from.
+
+`Instance` stands between where bytes come from (a file, a server's answer, DICOM JSON) and how they are decoded. Its
+attributes have their standard names in snake case, and are decoded when they are first asked for.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from loadstone.errors import MetadataError, UnsupportedError
+from loadstone_wado import tags
+from loadstone_wado.blobs import MemoryBlob
+from loadstone_wado.elements import DatasetElements, JsonElements
+from loadstone_wado.frame import Frame
+from loadstone_wado.headers import PixelElement, read_dataset, read_header
+from loadstone_wado.layout import PixelLayout, pixel_layout
+from loadstone_wado.naming import naming
+from loadstone_wado.output import Output, describe_output
+from loadstone_wado.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, name_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from pydicom.dataset import Dataset
+
+    from loadstone.settings import Settings
+    from loadstone_wado.blobs import Blob
+    from loadstone_wado.elements import Elements
+
+__all__ = ["Instance"]
+
+_VIDEO: Final = ("1.2.840.10008.1.2.4.100", "1.2.840.10008.1.2.4.101", "1.2.840.10008.1.2.4.102",
+                 "1.2.840.10008.1.2.4.103", "1.2.840.10008.1.2.4.104", "1.2.840.10008.1.2.4.105",
+                 "1.2.840.10008.1.2.4.106", "1.2.840.10008.1.2.4.107", "1.2.840.10008.1.2.4.108")  # fmt: skip
+
+
+class Instance:
+    """
+    One DICOM object.
+
+    Parameters
+    ----------
+    elements
+        Its attributes.
+    transfer_syntax_uid
+        How its pixels are encoded; empty when that is known only with the pixels (WADO-RS).
+    settings
+        Limits.
+    pixels
+        Where its pixel data is; None when that is elsewhere (WADO-RS).
+    inflated
+        The inflated data set, when it is deflated: `pixels` is in there.
+    dataset
+        Reads everything but the pixels as a pydicom Dataset.
+    source
+        What it is, for messages.
+    """
+
+    def __init__(
+        self,
+        elements: Elements,
+        transfer_syntax_uid: str,
+        *,
+        settings: Settings,
+        dataset: Callable[[], Dataset],
+        pixels: PixelElement | None = None,
+        inflated: bytes | None = None,
+        source: str = "",
+    ) -> None:
+        self.elements = elements
+        self.transfer_syntax_uid = transfer_syntax_uid
+        self.settings = settings
+        self.pixels = pixels
+        self.inflated = inflated
+        self.source = source
+        self._dataset = dataset
+        self._frames: dict[int, Frame] = {}
+        self._outputs: dict[bool, Output] = {}
+        self._remote = False
+
+    @classmethod
+    def from_blob(
+        cls, blob: Blob, settings: Settings, *, dataset: Callable[[], Dataset] | None = None
+    ) -> Self:
+        """
+        Read a Part-10 object.
+
+        Parameters
+        ----------
+        blob
+            The object.
+        settings
+            Limits.
+        dataset
+            Reads it again as a pydicom Dataset; default: from a copy of its header's bytes.
+
+        Raises
+        ------
+        LoadstoneError
+            As `read_header`.
+        """
+        header = read_header(blob, settings)
+        if dataset is None:
+            # The image may outlive the bytes: keep the head of them, not the pixels.
+            head = MemoryBlob(blob.read(0, _head_length(blob, header.pixels, header.inflated)), blob.source)
+
+            def dataset() -> Dataset:
+                return read_dataset(head)
+
+        return cls(
+            header.elements,
+            header.transfer_syntax_uid,
+            settings=settings,
+            dataset=dataset,
+            pixels=header.pixels,
+            inflated=header.inflated,
+            source=blob.source,
+        )
+
+    @classmethod
+    def from_dataset(cls, dataset: Dataset, settings: Settings, *, source: str = "") -> Self:
+        """Describe a pydicom Dataset (its pixels are not used)."""
+        meta = getattr(dataset, "file_meta", None) or {}
+        uid = str(meta.get("TransferSyntaxUID", "") or EXPLICIT_VR_LITTLE_ENDIAN)
+        big = uid == "1.2.840.10008.1.2.2"
+        elements = DatasetElements(dataset, little_endian=not big)
+        self = cls(elements, uid, settings=settings, dataset=lambda: dataset, source=source)
+        self._remote = True
+        return self
+
+    @classmethod
+    def from_json(
+        cls,
+        attributes: Mapping[str, Any],
+        settings: Settings,
+        *,
+        fetch: Callable[[str], bytes] | None = None,
+        source: str = "",
+    ) -> Self:
+        """
+        Describe an object by its DICOM JSON.
+
+        Parameters
+        ----------
+        attributes
+            One object of a WADO-RS metadata answer.
+        settings
+            Limits.
+        fetch
+            Gives the bytes behind a BulkDataURI (of look-up tables); None: those count as absent.
+        source
+            What it is, for messages.
+        """
+
+        def dataset() -> Dataset:
+            from pydicom.dataset import Dataset
+
+            return Dataset.from_json(dict(attributes), bulk_data_uri_handler=lambda *_: None)
+
+        elements = JsonElements(attributes, fetch=fetch)
+        uid = elements.text(tags.AVAILABLE_TRANSFER_SYNTAX_UID)
+        self = cls(elements, uid, settings=settings, dataset=dataset, source=source)
+        self._remote = True
+        return self
+
+    def __repr__(self) -> str:
+        """Say what it is, without names of people."""
+        return f"<Instance {self.sop_instance_uid or '(no UID)'}>"
+
+    def dataset(self) -> Dataset:
+        """Return everything but the pixels as a pydicom Dataset."""
+        return self._dataset()
+
+    @property
+    def nbytes(self) -> int:
+        """About how much memory it takes."""
+        return 1000 + self.elements.nbytes + len(self.inflated or b"")
+
+    def frame(self, number: int) -> Frame:
+        """
+        Return what is known about one frame.
+
+        Parameters
+        ----------
+        number
+            From 1.
+
+        Raises
+        ------
+        MetadataError
+            If there is no such frame.
+        """
+        frame = self._frames.get(number)
+        if frame is None:
+            if not 1 <= number <= self.number_of_frames:
+                raise MetadataError(
+                    f"there is no frame {number}, the object has {self.number_of_frames}", source=self.source
+                )
+            frame = self._frames[number] = Frame(self, number)
+        return frame
+
+    @cached_property
+    def layout(self) -> PixelLayout:
+        """
+        How the pixels are stored.
+
+        Raises
+        ------
+        UnsupportedError
+            If it is no image (the message names the SOP class), or a video.
+        MetadataError, LimitError
+            If the attributes are missing, contradictory or beyond the limits.
+        """
+        self._check_is_image()
+        tag = self.pixels.tag if self.pixels else self._announced_pixel_tag
+        return pixel_layout(self.elements, self.settings, pixel_tag=tag, source=self.source)
+
+    def output(self, *, scaled: bool) -> Output:
+        """
+        Return which array each frame becomes.
+
+        Parameters
+        ----------
+        scaled
+            Whether palette, colour space and modality LUT are applied.
+
+        Raises
+        ------
+        LoadstoneError
+            As `layout`; `MetadataError` if a palette or a LUT is damaged.
+        """
+        if scaled not in self._outputs:
+            with naming(self.source):
+                self._outputs[scaled] = describe_output(self, scaled=scaled)
+        return self._outputs[scaled]
+
+    def _check_is_image(self) -> None:
+        if self.transfer_syntax_uid in _VIDEO:
+            raise UnsupportedError(
+                f"videos are not supported ({name_of(self.transfer_syntax_uid)})",
+                source=self.source,
+                hint="Use a video player or a video library.",
+            )
+        described = self.elements.integer(tags.ROWS) is not None
+        if described and (self.pixels or self._remote):
+            return
+        kind = name_of(self.sop_class_uid) if self.sop_class_uid else "an object of unknown kind"
+        if self.pixels and not described:
+            raise MetadataError(f"Rows is missing in {kind}", source=self.source)
+        raise UnsupportedError(
+            f"it is not an image: {kind} without pixel data",
+            source=self.source,
+            hint="Only objects with pixel data can be loaded.",
+        )
+
+    @property
+    def _announced_pixel_tag(self) -> int:
+        """Which pixel data element there is, when the pixels are elsewhere."""
+        if self.elements.integer(tags.BITS_STORED) is not None:
+            return tags.PIXEL_DATA
+        wide = self.elements.integer(tags.BITS_ALLOCATED) == 64
+        return tags.DOUBLE_FLOAT_PIXEL_DATA if wide else tags.FLOAT_PIXEL_DATA
+
+    @cached_property
+    def number_of_frames(self) -> int:
+        """NumberOfFrames; 1 when not recorded."""
+        return max(1, self.elements.integer(tags.NUMBER_OF_FRAMES) or 1)
+
+    @cached_property
+    def sop_class_uid(self) -> str:
+        """Kind of object."""
+        return self.elements.text(tags.SOP_CLASS_UID)
+
+    @cached_property
+    def sop_instance_uid(self) -> str:
+        """UID of the object."""
+        return self.elements.text(tags.SOP_INSTANCE_UID)
+
+    @cached_property
+    def series_instance_uid(self) -> str:
+        """UID of its series."""
+        return self.elements.text(tags.SERIES_INSTANCE_UID)
+
+    @cached_property
+    def study_instance_uid(self) -> str:
+        """UID of its study."""
+        return self.elements.text(tags.STUDY_INSTANCE_UID)
+
+    @cached_property
+    def frame_of_reference_uid(self) -> str | None:
+        """UID of its coordinate system."""
+        return self.elements.text(tags.FRAME_OF_REFERENCE_UID) or None
+
+    @cached_property
+    def modality(self) -> str:
+        """CT, MR, PT, …"""
+        return self.elements.text(tags.MODALITY)
+
+    @cached_property
+    def instance_number(self) -> int | None:
+        """Number within its series."""
+        return self.elements.integer(tags.INSTANCE_NUMBER)
+
+    @cached_property
+    def acquisition_number(self) -> int | None:
+        """Number of the acquisition."""
+        return self.elements.integer(tags.ACQUISITION_NUMBER)
+
+    @cached_property
+    def image_type(self) -> tuple[str, ...]:
+        """ORIGINAL or DERIVED, PRIMARY or SECONDARY, …"""
+        return self.elements.texts(tags.IMAGE_TYPE)
+
+    @cached_property
+    def inverted(self) -> bool:
+        """Whether the presentation LUT shape is INVERSE."""
+        return self.elements.text(tags.PRESENTATION_LUT_SHAPE) == "INVERSE"
+
+    @cached_property
+    def imager_pixel_spacing(self) -> tuple[float, float] | None:
+        """Spacing at the detector in mm (rows, columns), which is not the patient's."""
+        spacing = self.elements.numbers(tags.IMAGER_PIXEL_SPACING)
+        return spacing if len(spacing) == 2 else None
+
+    @cached_property
+    def pixel_padding(self) -> tuple[float, float] | None:
+        """Lowest and highest stored value that stand for 'no data' (DICOM PS3.3 C.7.5.1.1.2)."""
+        value = self.elements.number(tags.PIXEL_PADDING_VALUE)
+        if value is None:
+            return None
+        limit = self.elements.number(tags.PIXEL_PADDING_RANGE_LIMIT)
+        ends = sorted(self._as_stored(each) for each in (value, value if limit is None else limit))
+        return ends[0], ends[1]
+
+    def _as_stored(self, value: float) -> float:
+        """Read a padding value in the representation of the pixels: writers confuse US and SS."""
+        layout = self.layout
+        if layout.dtype.kind == "f" or layout.bits_allocated > 16:
+            return value
+        number = int(value) & 0xFFFF
+        return number - 0x10000 if layout.signed and number > 0x7FFF else number
+
+
+def _head_length(blob: Blob, pixels: PixelElement | None, inflated: bytes | None) -> int:
+    return blob.size if pixels is None or inflated is not None else pixels.offset

@@ -1,0 +1,106 @@
+"""What is known about a frame before its pixels are loaded, as Loadstone's metadata modules."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from loadstone.metadata import (
+    GeneralSeries,
+    ImagePixel,
+    ImagePlane,
+    ModalityLut,
+    Modules,
+    ModuleSet,
+    MultiFrame,
+    PatientStudy,
+    Scaling,
+    SopCommon,
+    TransferSyntax,
+    VoiLut,
+)
+from loadstone_wado import tags
+from loadstone_wado.values import modality_lut
+
+if TYPE_CHECKING:
+    from loadstone_wado.instance import Instance
+
+__all__ = ["frame_modules"]
+
+
+def frame_modules(instance: Instance, number: int, *, scaled: bool = True) -> Modules:
+    """
+    Return the modules of one frame, each built when it is first asked for.
+
+    Parameters
+    ----------
+    instance
+        The object.
+    number
+        The frame, from 1.
+    scaled
+        As the frame will be loaded: decides dtype and samples of `ImagePixel`.
+
+    Raises
+    ------
+    MetadataError
+        If there is no such frame; asking for a module raises it where attributes are damaged.
+    """
+    frame = instance.frame(number)
+    return ModuleSet(
+        MultiFrame(instance.number_of_frames, number),
+        builders={
+            ImagePixel: lambda: _image_pixel(instance, scaled=scaled),
+            ImagePlane: lambda: frame.plane,
+            Scaling: lambda: _scaling(instance, number, scaled=scaled),
+            ModalityLut: lambda: modality_lut(frame),
+            VoiLut: lambda: frame.voi_lut,
+            GeneralSeries: lambda: _general_series(instance),
+            SopCommon: lambda: SopCommon(
+                instance.sop_class_uid, instance.sop_instance_uid, instance.instance_number
+            ),
+            TransferSyntax: lambda: _transfer_syntax(instance),
+            PatientStudy: lambda: _patient_study(instance),
+        },
+    )
+
+
+def _image_pixel(instance: Instance, *, scaled: bool) -> ImagePixel:
+    output = instance.output(scaled=scaled)
+    return ImagePixel(
+        rows=output.shape[0],
+        columns=output.shape[1],
+        dtype=output.dtype,
+        samples_per_pixel=output.shape[2] if len(output.shape) == 3 else 1,
+        photometric_interpretation=output.photometric_interpretation,
+        bits_stored=output.bits_stored,
+        pixel_padding=instance.pixel_padding if output.is_stored and len(output.shape) == 2 else None,
+    )
+
+
+def _scaling(instance: Instance, number: int, *, scaled: bool) -> Scaling:
+    output = instance.output(scaled=scaled)
+    if output.table:
+        return Scaling(units=output.table.units)
+    return Scaling() if len(output.shape) == 3 else instance.frame(number).scaling
+
+
+def _general_series(instance: Instance) -> GeneralSeries:
+    return GeneralSeries(
+        instance.modality,
+        instance.study_instance_uid,
+        instance.series_instance_uid,
+        instance.elements.integer(tags.SERIES_NUMBER),
+        instance.elements.text(tags.SERIES_DESCRIPTION),
+    )
+
+
+def _transfer_syntax(instance: Instance) -> TransferSyntax | None:
+    return TransferSyntax(instance.transfer_syntax_uid) if instance.transfer_syntax_uid else None
+
+
+def _patient_study(instance: Instance) -> PatientStudy:
+    return PatientStudy(
+        instance.elements.number(tags.PATIENT_WEIGHT),
+        instance.elements.number(tags.PATIENT_SIZE),
+        instance.elements.text(tags.PATIENT_SEX) or None,
+    )

@@ -1,0 +1,83 @@
+"""Which array an object's frames become: shape, dtype and colour space, known before anything is decoded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from loadstone_wado.palettes import Palette, read_palette
+from loadstone_wado.values import LookUpTable, modality_table
+
+if TYPE_CHECKING:
+    from loadstone_wado.instance import Instance
+    from loadstone_wado.layout import PixelLayout
+
+__all__ = ["Output", "describe_output"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Output:
+    """The array that each frame of an object becomes."""
+
+    shape: tuple[int, ...]
+    """(rows, columns), or (rows, columns, samples)."""
+    dtype: np.dtype[Any]
+    """Native byte order."""
+    photometric_interpretation: str
+    """Of the array; with stored colours a codestream may know better."""
+    bits_stored: int | None
+    """Bits of a sample that carry a value; None for floats."""
+    as_rgb: bool = False
+    """Whether colours are converted to RGB."""
+    palette: Palette | None = None
+    """Applied to indices."""
+    table: LookUpTable | None = None
+    """The modality LUT, applied to stored values."""
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether the array is the stored values themselves."""
+        return self.palette is None and self.table is None
+
+
+def describe_output(instance: Instance, *, scaled: bool) -> Output:
+    """
+    Describe what the frames become.
+
+    Parameters
+    ----------
+    instance
+        The object.
+    scaled
+        Whether palette, colour space and modality LUT are applied; False: stored values.
+
+    Raises
+    ------
+    LoadstoneError
+        As `Instance.layout`; `MetadataError` if a palette or a LUT is damaged.
+    """
+    layout = instance.layout
+    stored = _stored(layout)
+    if not scaled:
+        return stored
+    if layout.photometric_interpretation == "PALETTE COLOR":
+        palette = read_palette(instance.elements)
+        dtype = palette.colors.dtype
+        shape = (layout.rows, layout.columns, 3)
+        return Output(shape, dtype, "RGB", dtype.itemsize * 8, palette=palette)
+    if layout.samples == 3:
+        return Output(layout.shape, layout.dtype, "RGB", layout.bits_stored, as_rgb=True)
+    table = modality_table(instance.frame(1)) if layout.samples == 1 and layout.dtype.kind != "f" else None
+    if table is None:
+        return stored
+    bits = table.entries.dtype.itemsize * 8
+    return Output(layout.shape, table.entries.dtype, stored.photometric_interpretation, bits, table=table)
+
+
+def _stored(layout: PixelLayout) -> Output:
+    recorded = layout.photometric_interpretation
+    decoded = {"YBR_RCT": "RGB", "YBR_ICT": "RGB", "YBR_FULL_422": "YBR_FULL"}.get(recorded, recorded)
+    bits = None if layout.dtype.kind == "f" else layout.bits_stored
+    return Output(layout.shape, layout.dtype, decoded, bits)

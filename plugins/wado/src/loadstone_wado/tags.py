@@ -1,0 +1,142 @@
+"""
+The attributes that images need, by name: tag and value representation.
+
+Only what is listed here is kept by the tag walk of `headers`; everything else is skipped without building an object.
+To need one more attribute, add its line.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Self
+
+__all__ = ["ATTRIBUTES", "Attribute"]
+
+
+class Attribute(int):
+    """A tag (it is the `int` ``0xGGGGEEEE``) that knows its value representation."""
+
+    vr: str
+    """Value representation, where the file does not say (implicit VR, UN). ``US/SS``: by PixelRepresentation."""
+
+    def __new__(cls, tag: int, vr: str) -> Self:
+        """Return the tag `tag` with the value representation `vr`."""
+        self = super().__new__(cls, tag)
+        self.vr = vr
+        return self
+
+    def __repr__(self) -> str:
+        """Return the tag as the standard writes it."""
+        return f"({self >> 16:04X},{self & 0xFFFF:04X})"
+
+
+TRANSFER_SYNTAX_UID: Final = Attribute(0x00020010, "UI")
+
+SPECIFIC_CHARACTER_SET: Final = Attribute(0x00080005, "CS")
+IMAGE_TYPE: Final = Attribute(0x00080008, "CS")
+SOP_CLASS_UID: Final = Attribute(0x00080016, "UI")
+SOP_INSTANCE_UID: Final = Attribute(0x00080018, "UI")
+SERIES_DATE: Final = Attribute(0x00080021, "DA")
+ACQUISITION_DATE: Final = Attribute(0x00080022, "DA")
+CONTENT_DATE: Final = Attribute(0x00080023, "DA")
+ACQUISITION_DATE_TIME: Final = Attribute(0x0008002A, "DT")
+SERIES_TIME: Final = Attribute(0x00080031, "TM")
+ACQUISITION_TIME: Final = Attribute(0x00080032, "TM")
+CONTENT_TIME: Final = Attribute(0x00080033, "TM")
+MODALITY: Final = Attribute(0x00080060, "CS")
+MANUFACTURER: Final = Attribute(0x00080070, "LO")
+SERIES_DESCRIPTION: Final = Attribute(0x0008103E, "LO")
+AVAILABLE_TRANSFER_SYNTAX_UID: Final = Attribute(0x00083002, "UI")
+COMPLEX_IMAGE_COMPONENT: Final = Attribute(0x00089208, "CS")
+
+PATIENT_SEX: Final = Attribute(0x00100040, "CS")
+PATIENT_SIZE: Final = Attribute(0x00101020, "DS")
+PATIENT_WEIGHT: Final = Attribute(0x00101030, "DS")
+
+SLICE_THICKNESS: Final = Attribute(0x00180050, "DS")
+ECHO_TIME: Final = Attribute(0x00180081, "DS")
+ECHO_NUMBERS: Final = Attribute(0x00180086, "IS")
+SPACING_BETWEEN_SLICES: Final = Attribute(0x00180088, "DS")
+TRIGGER_TIME: Final = Attribute(0x00181060, "DS")
+IMAGER_PIXEL_SPACING: Final = Attribute(0x00181164, "DS")
+DIFFUSION_B_VALUE: Final = Attribute(0x00189087, "FD")
+
+STUDY_INSTANCE_UID: Final = Attribute(0x0020000D, "UI")
+SERIES_INSTANCE_UID: Final = Attribute(0x0020000E, "UI")
+SERIES_NUMBER: Final = Attribute(0x00200011, "IS")
+ACQUISITION_NUMBER: Final = Attribute(0x00200012, "IS")
+INSTANCE_NUMBER: Final = Attribute(0x00200013, "IS")
+IMAGE_POSITION_PATIENT: Final = Attribute(0x00200032, "DS")
+IMAGE_ORIENTATION_PATIENT: Final = Attribute(0x00200037, "DS")
+FRAME_OF_REFERENCE_UID: Final = Attribute(0x00200052, "UI")
+TEMPORAL_POSITION_IDENTIFIER: Final = Attribute(0x00200100, "IS")
+NUMBER_OF_TEMPORAL_POSITIONS: Final = Attribute(0x00200105, "IS")
+STACK_ID: Final = Attribute(0x00209056, "SH")
+IN_STACK_POSITION_NUMBER: Final = Attribute(0x00209057, "UL")
+FRAME_CONTENT_SEQUENCE: Final = Attribute(0x00209111, "SQ")
+PLANE_POSITION_SEQUENCE: Final = Attribute(0x00209113, "SQ")
+PLANE_ORIENTATION_SEQUENCE: Final = Attribute(0x00209116, "SQ")
+TEMPORAL_POSITION_INDEX: Final = Attribute(0x00209128, "UL")
+DIMENSION_INDEX_VALUES: Final = Attribute(0x00209157, "UL")
+DIMENSION_INDEX_POINTER: Final = Attribute(0x00209165, "AT")
+DIMENSION_INDEX_SEQUENCE: Final = Attribute(0x00209222, "SQ")
+
+SAMPLES_PER_PIXEL: Final = Attribute(0x00280002, "US")
+PHOTOMETRIC_INTERPRETATION: Final = Attribute(0x00280004, "CS")
+PLANAR_CONFIGURATION: Final = Attribute(0x00280006, "US")
+NUMBER_OF_FRAMES: Final = Attribute(0x00280008, "IS")
+ROWS: Final = Attribute(0x00280010, "US")
+COLUMNS: Final = Attribute(0x00280011, "US")
+PIXEL_SPACING: Final = Attribute(0x00280030, "DS")
+BITS_ALLOCATED: Final = Attribute(0x00280100, "US")
+BITS_STORED: Final = Attribute(0x00280101, "US")
+HIGH_BIT: Final = Attribute(0x00280102, "US")
+PIXEL_REPRESENTATION: Final = Attribute(0x00280103, "US")
+PIXEL_PADDING_VALUE: Final = Attribute(0x00280120, "US/SS")
+PIXEL_PADDING_RANGE_LIMIT: Final = Attribute(0x00280121, "US/SS")
+WINDOW_CENTER: Final = Attribute(0x00281050, "DS")
+WINDOW_WIDTH: Final = Attribute(0x00281051, "DS")
+RESCALE_INTERCEPT: Final = Attribute(0x00281052, "DS")
+RESCALE_SLOPE: Final = Attribute(0x00281053, "DS")
+RESCALE_TYPE: Final = Attribute(0x00281054, "LO")
+WINDOW_CENTER_WIDTH_EXPLANATION: Final = Attribute(0x00281055, "LO")
+VOI_LUT_FUNCTION: Final = Attribute(0x00281056, "CS")
+RED_PALETTE_DESCRIPTOR: Final = Attribute(0x00281101, "US/SS")
+GREEN_PALETTE_DESCRIPTOR: Final = Attribute(0x00281102, "US/SS")
+BLUE_PALETTE_DESCRIPTOR: Final = Attribute(0x00281103, "US/SS")
+RED_PALETTE: Final = Attribute(0x00281201, "OW")
+GREEN_PALETTE: Final = Attribute(0x00281202, "OW")
+BLUE_PALETTE: Final = Attribute(0x00281203, "OW")
+SEGMENTED_RED_PALETTE: Final = Attribute(0x00281221, "OW")
+SEGMENTED_GREEN_PALETTE: Final = Attribute(0x00281222, "OW")
+SEGMENTED_BLUE_PALETTE: Final = Attribute(0x00281223, "OW")
+MODALITY_LUT_SEQUENCE: Final = Attribute(0x00283000, "SQ")
+MODALITY_LUT_TYPE: Final = Attribute(0x00283004, "LO")
+LUT_DESCRIPTOR: Final = Attribute(0x00283002, "US/SS")
+LUT_DATA: Final = Attribute(0x00283006, "OW")
+VOI_LUT_SEQUENCE: Final = Attribute(0x00283010, "SQ")
+PIXEL_MEASURES_SEQUENCE: Final = Attribute(0x00289110, "SQ")
+FRAME_VOI_LUT_SEQUENCE: Final = Attribute(0x00289132, "SQ")
+PIXEL_VALUE_TRANSFORMATION_SEQUENCE: Final = Attribute(0x00289145, "SQ")
+
+UNITS: Final = Attribute(0x00541001, "CS")
+FRAME_REFERENCE_TIME: Final = Attribute(0x00541300, "DS")
+
+PRESENTATION_LUT_SHAPE: Final = Attribute(0x20500020, "CS")
+
+DOSE_UNITS: Final = Attribute(0x30040002, "CS")
+GRID_FRAME_OFFSET_VECTOR: Final = Attribute(0x3004000C, "DS")
+DOSE_GRID_SCALING: Final = Attribute(0x3004000E, "DS")
+
+SHARED_FUNCTIONAL_GROUPS_SEQUENCE: Final = Attribute(0x52009229, "SQ")
+PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE: Final = Attribute(0x52009230, "SQ")
+
+EXTENDED_OFFSET_TABLE: Final = Attribute(0x7FE00001, "OV")
+EXTENDED_OFFSET_TABLE_LENGTHS: Final = Attribute(0x7FE00002, "OV")
+FLOAT_PIXEL_DATA: Final = Attribute(0x7FE00008, "OF")
+DOUBLE_FLOAT_PIXEL_DATA: Final = Attribute(0x7FE00009, "OD")
+PIXEL_DATA: Final = Attribute(0x7FE00010, "OW")
+
+ATTRIBUTES: Final[dict[str, Attribute]] = {
+    name: value for name, value in globals().items() if isinstance(value, Attribute)
+}
+"""Every attribute of this module, by its name."""

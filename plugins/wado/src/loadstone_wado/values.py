@@ -1,0 +1,198 @@
+"""What stored values mean: slope, intercept and units of a frame, modality LUT, windows (DICOM PS3.3 C.11)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from loadstone.errors import MetadataError
+from loadstone.metadata import ModalityLut, Scaling, VoiLut, Window
+from loadstone_wado import tags
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from loadstone_wado.elements import Elements
+    from loadstone_wado.frame import Frame
+
+__all__ = ["LookUpTable", "modality_lut", "modality_table", "scaling", "voi_lut"]
+
+_TRANSFORMATION: Final = tags.PIXEL_VALUE_TRANSFORMATION_SEQUENCE
+_PROJECTIONS: Final = frozenset({"XA", "XRF"})
+"""Their modality LUT goes from stored values to a linear relation with X-ray beam, and is not for display."""
+
+_RESCALE_TYPES: Final = {"US": "", "UNSPECIFIED": "", "NORMALIZED": ""}
+_UNITS: Final = {
+    "BQML": "Bq/ml",
+    "CM2": "cm2",
+    "CM2ML": "cm2/ml",
+    "CNTS": "counts",
+    "CPS": "counts/s",
+    "GML": "g/ml",
+    "MGMINML": "mg/min/ml",
+    "MLG": "ml/g",
+    "MLMING": "ml/min/g",
+    "MLMINML": "ml/min/ml",
+    "MLML": "ml/ml",
+    "NONE": "",
+    "PCNT": "%",
+    "PROPCNTS": "proportional to counts",
+    "PROPCPS": "proportional to counts/s",
+    "UMOLMINML": "umol/min/ml",
+    "UMOLML": "umol/ml",
+}
+"""Units (0054,1001) of PET images, DICOM PS3.3 C.8.9.1.1.3."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LookUpTable:
+    """A modality LUT."""
+
+    entries: npt.NDArray[Any]
+    """1-D, uint8 or uint16."""
+    first: int
+    """Stored value that the first entry stands for."""
+    units: str
+    """Unit of the entries; empty when not known."""
+
+    def apply(self, stored: npt.NDArray[Any], out: npt.NDArray[Any]) -> None:
+        """Look stored values up; those beyond the ends get the end's entry (DICOM PS3.3 C.11.1.1)."""
+        place = stored.astype(np.int64)
+        place -= self.first
+        np.clip(place, 0, len(self.entries) - 1, out=place)
+        np.take(self.entries, place, out=out, mode="clip")
+
+
+def modality_lut(frame: Frame) -> ModalityLut:
+    """Return the rescale attributes of a frame as recorded."""
+    slopes = frame.holder(_TRANSFORMATION, tags.RESCALE_SLOPE)
+    intercepts = frame.holder(_TRANSFORMATION, tags.RESCALE_INTERCEPT)
+    kind = frame.holder(_TRANSFORMATION, tags.RESCALE_TYPE).text(tags.RESCALE_TYPE)
+    return ModalityLut(
+        slopes.number(tags.RESCALE_SLOPE), intercepts.number(tags.RESCALE_INTERCEPT), kind or None
+    )
+
+
+def scaling(frame: Frame) -> Scaling:
+    """
+    Return slope, intercept and units of a frame.
+
+    Raises
+    ------
+    MetadataError
+        If the slope is zero.
+    """
+    instance = frame.instance
+    dose = instance.elements.number(tags.DOSE_GRID_SCALING)
+    if dose is not None:
+        slope, intercept, units = dose, 0.0, _dose_units(instance.elements)
+    else:
+        recorded = modality_lut(frame)
+        if recorded.rescale_slope is None and recorded.rescale_intercept is None:
+            return Scaling(units=_recorded_units(frame) if instance.modality == "PT" else "")
+        slope = 1.0 if recorded.rescale_slope is None else recorded.rescale_slope
+        intercept = recorded.rescale_intercept or 0.0
+        units = _rescaled_units(frame, recorded.rescale_type)
+    if slope == 0:
+        raise MetadataError(
+            "the rescale slope is 0: all pixels would be the same",
+            source=instance.source,
+            hint="Load it with scaled=False for the stored values.",
+        )
+    return Scaling(slope, intercept, units)
+
+
+def _dose_units(elements: Elements) -> str:
+    units = elements.text(tags.DOSE_UNITS).upper()
+    return {"GY": "Gy", "RELATIVE": "relative"}.get(units, units)
+
+
+def _rescaled_units(frame: Frame, rescale_type: str | None) -> str:
+    if frame.instance.modality == "PT":
+        return _recorded_units(frame)
+    if rescale_type:
+        return _RESCALE_TYPES.get(rescale_type.upper(), rescale_type)
+    # DICOM PS3.3 C.8.2.1: without a type, CT is in Hounsfield units.
+    return "HU" if frame.instance.modality == "CT" else ""
+
+
+def _recorded_units(frame: Frame) -> str:
+    units = frame.instance.elements.text(tags.UNITS).upper()
+    return _UNITS.get(units, units)
+
+
+def modality_table(frame: Frame) -> LookUpTable | None:
+    """
+    Return the modality LUT that is to be applied to a frame, or None.
+
+    Raises
+    ------
+    MetadataError
+        If it is damaged.
+    """
+    if frame.instance.modality in _PROJECTIONS:
+        return None
+    item = frame.instance.elements.item(tags.MODALITY_LUT_SEQUENCE)
+    if item is None or not item.values(tags.LUT_DESCRIPTOR):
+        return None
+    entries, first, bits = _table(item)
+    kind = item.text(tags.MODALITY_LUT_TYPE)
+    units = _RESCALE_TYPES.get(kind.upper(), kind)
+    return LookUpTable(entries.astype(np.uint8 if bits <= 8 else np.uint16), first, units)
+
+
+def _table(item: Elements) -> tuple[npt.NDArray[np.uint16], int, int]:
+    """Return entries, first mapped value and bits of a LUT (DICOM PS3.3 C.11.1.1)."""
+    descriptor = item.numbers(tags.LUT_DESCRIPTOR)
+    if len(descriptor) != 3:
+        raise MetadataError(f"a LUT descriptor has {len(descriptor)} values in place of 3")
+    count, bits = int(descriptor[0]) & 0xFFFF or 65536, int(descriptor[2])
+    if not 1 <= bits <= 16:
+        raise MetadataError(f"a LUT has {bits} bits an entry")
+    entries = item.words(tags.LUT_DATA)
+    if len(entries) < count and 2 * len(entries) >= count and bits <= 8:
+        # Two 8-bit entries in each word.
+        entries = entries.view(np.uint8).astype(np.uint16)
+    if len(entries) < count:
+        raise MetadataError(f"a LUT has {len(entries)} entries in place of {count}")
+    return entries[:count], int(descriptor[1]), bits
+
+
+def voi_lut(frame: Frame) -> VoiLut:
+    """Return how a frame is meant to be shown; windows and tables that make no sense are left out."""
+    group = tags.FRAME_VOI_LUT_SEQUENCE
+    holder = frame.holder(group, tags.WINDOW_CENTER)
+    windows = _windows(holder)
+    item = frame.instance.elements.item(tags.VOI_LUT_SEQUENCE)
+    if item is None or not item.values(tags.LUT_DESCRIPTOR):
+        return VoiLut(windows)
+    try:
+        entries, first, bits = _table(item)
+    except MetadataError:
+        # How an image looks must not keep its values from being loaded.
+        return VoiLut(windows)
+    return VoiLut(windows, entries, first, bits)
+
+
+def _windows(holder: Elements) -> tuple[Window, ...]:
+    try:
+        centers = holder.numbers(tags.WINDOW_CENTER)
+        widths = holder.numbers(tags.WINDOW_WIDTH)
+    except MetadataError:
+        # As above.
+        return ()
+    if not centers:
+        return ()
+    names = holder.texts(tags.WINDOW_CENTER_WIDTH_EXPLANATION)
+    function = holder.text(tags.VOI_LUT_FUNCTION) or "LINEAR"
+    function = function if function in {"LINEAR", "LINEAR_EXACT", "SIGMOID"} else "LINEAR"
+    least = 1 if function == "LINEAR" else 0
+    return tuple(
+        [
+            Window(center, width, names[place] if place < len(names) else "", function)
+            for place, (center, width) in enumerate(zip(centers, widths, strict=False))
+            if width >= least and width > 0
+        ]
+    )

@@ -1,0 +1,267 @@
+"""
+A tag walk over bytes: finds the elements that `tags` names and skips the rest without building an object.
+
+It knows little endian, explicit and implicit VR, and sequences of defined and undefined length. Whatever else it
+meets it refuses with `UnusualHeaderError`, and the header is read by pydicom. Nothing is allocated by a length that
+the header claims: a value is sliced out of bytes that are there.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+from struct import error as StructError  # noqa: N812 - it is a class, and `error` says too little
+from typing import TYPE_CHECKING, Final
+
+from loadstone_wado import tags
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+__all__ = ["Found", "Pixels", "UnusualHeaderError", "item_ranges", "walk", "walk_item"]
+
+Found = dict[int, tuple[bytes, bytes]]
+"""Tag to VR (empty in implicit VR) and value; a sequence is the bytes of its items."""
+
+UNDEFINED: Final = 0xFFFFFFFF
+MAX_DEPTH: Final = 64
+"""Deepest nesting of sequences that is walked."""
+
+_EXPLICIT: Final = Struct("<I2sH").unpack_from
+_IMPLICIT: Final = Struct("<II").unpack_from
+_LONG: Final = Struct("<I").unpack_from
+
+# Keyed by the tag as its four bytes read as one little-endian number: element in the high half, group in the low.
+_WANTED: Final[Mapping[int, int]] = {
+    (tag & 0xFFFF) << 16 | tag >> 16: int(tag) for tag in tags.ATTRIBUTES.values()
+}
+_PIXELS: Final = frozenset({tags.PIXEL_DATA, tags.FLOAT_PIXEL_DATA, tags.DOUBLE_FLOAT_PIXEL_DATA})
+_ITEM: Final = 0xE000FFFE
+_ITEM_END: Final = 0xE00DFFFE
+_SEQUENCE_END: Final = 0xE0DDFFFE
+
+# Whether a VR has a 32-bit length (DICOM PS3.5 7.1.2).
+_HAS_LONG_LENGTH: Final[Mapping[bytes, bool]] = {
+    **dict.fromkeys(
+        b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split(), False
+    ),
+    **dict.fromkeys(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split(), True),
+}
+
+
+class UnusualHeaderError(Exception):
+    """The header is not of the plain kind that the walk knows (or is no DICOM header at all)."""
+
+
+class Pixels:
+    """Where the pixel data element is, as the walk found it."""
+
+    __slots__ = ("length", "start", "tag", "vr")
+
+    def __init__(self, tag: int, vr: bytes, start: int, length: int) -> None:
+        self.tag = tag
+        self.vr = vr
+        self.start = start
+        self.length = length
+
+
+def walk(data: bytes, position: int, found: Found, *, implicit: bool) -> tuple[int, int, Pixels | None]:
+    """
+    Walk over elements until the pixel data or the end of `data`.
+
+    Parameters
+    ----------
+    data
+        Bytes of the header, perhaps not all of them.
+    position
+        Where an element starts.
+    found
+        Takes the elements that are wanted.
+    implicit
+        Whether elements are in implicit VR.
+
+    Returns
+    -------
+    position : int
+        Of the first element that is not done; it may lie behind the end of `data`.
+    needed : int
+        How many bytes from `position` on are needed to go on; 0 when the pixel data was reached.
+    pixels : Pixels or None
+        The pixel data element, when it was reached.
+
+    Raises
+    ------
+    UnusualHeaderError
+        If the bytes are no plain elements.
+    """
+    try:
+        return (_walk_implicit if implicit else _walk_explicit)(data, position, found)
+    except StructError:
+        raise UnusualHeaderError from None
+
+
+def _walk_explicit(data: bytes, position: int, found: Found) -> tuple[int, int, Pixels | None]:
+    end = len(data)
+    while position + 12 <= end:
+        key, vr, length = _EXPLICIT(data, position)
+        long = _HAS_LONG_LENGTH.get(vr)
+        if long:
+            (length,) = _LONG(data, position + 8)
+            start = position + 12
+        elif long is None:
+            raise UnusualHeaderError
+        else:
+            start = position + 8
+        if key in _WANTED or length == UNDEFINED:
+            done = _keep(data, position, (key, vr, start, length), found)
+            if isinstance(done, tuple):
+                return done
+            position = done
+        else:
+            position = start + length
+    return _tail(data, position, found)
+
+
+def _tail(data: bytes, position: int, found: Found) -> tuple[int, int, Pixels | None]:
+    """Take an element that is shorter than the longest element header, at the end of `data`."""
+    if position + 8 <= len(data):
+        key, vr, length = _EXPLICIT(data, position)
+        start, stop = position + 8, position + 8 + length
+        if _HAS_LONG_LENGTH.get(vr) is False and stop <= len(data):
+            if key in _WANTED:
+                found[_WANTED[key]] = vr, data[start:stop]
+            position = stop
+    return position, 12, None
+
+
+def _walk_implicit(data: bytes, position: int, found: Found) -> tuple[int, int, Pixels | None]:
+    end = len(data)
+    while position + 8 <= end:
+        key, length = _IMPLICIT(data, position)
+        if key in _WANTED or length == UNDEFINED:
+            done = _keep(data, position, (key, b"", position + 8, length), found)
+            if isinstance(done, tuple):
+                return done
+            position = done
+        else:
+            position += 8 + length
+    return position, 8, None
+
+
+def _keep(
+    data: bytes, position: int, element: tuple[int, bytes, int, int], found: Found
+) -> int | tuple[int, int, Pixels | None]:
+    """Take one element into `found`; return where the next one starts, or how the walk ends."""
+    key, vr, start, length = element
+    tag = _WANTED.get(key, 0)
+    if tag in _PIXELS:
+        return position, 0, Pixels(tag, vr, start, length)
+    if length == UNDEFINED:
+        return _keep_undefined(data, position, element, found)
+    stop = start + length
+    if stop > len(data):
+        return position, stop - position, None
+    found[tag] = vr, data[start:stop]
+    return stop
+
+
+def _keep_undefined(
+    data: bytes, position: int, element: tuple[int, bytes, int, int], found: Found
+) -> int | tuple[int, int, Pixels | None]:
+    key, vr, start, _ = element
+    if vr not in {b"", b"SQ", b"UN"}:
+        raise UnusualHeaderError
+    try:
+        stop = _sequence_end(data, start, implicit=vr != b"SQ", depth=1)
+    except StructError:
+        # The end lies behind the bytes at hand: ask for twice as many.
+        return position, 2 * (len(data) - position) + 4096, None
+    if stop > len(data):
+        return position, stop - position, None
+    if key in _WANTED:
+        # Without the sequence delimiter.
+        found[_WANTED[key]] = vr, data[start : stop - 8]
+    return stop
+
+
+def _sequence_end(data: bytes, position: int, *, implicit: bool, depth: int) -> int:
+    """Return where a sequence of undefined length ends, behind its delimiter."""
+    while True:
+        key, length = _IMPLICIT(data, position)
+        position += 8
+        if key == _SEQUENCE_END:
+            return position
+        if key != _ITEM:
+            raise UnusualHeaderError
+        if length == UNDEFINED:
+            position = _item_end(data, position, implicit=implicit, depth=depth)
+        else:
+            position += length
+
+
+def _item_end(data: bytes, position: int, *, implicit: bool, depth: int) -> int:
+    """Return where an item of undefined length ends, behind its delimiter."""
+    if depth > MAX_DEPTH:
+        raise UnusualHeaderError
+    while True:
+        key, length = _IMPLICIT(data, position)
+        position += 8
+        if key == _ITEM_END:
+            return position
+        vr = b""
+        if not implicit:
+            _, vr, length = _EXPLICIT(data, position - 8)
+            long = _HAS_LONG_LENGTH.get(vr)
+            if long is None:
+                raise UnusualHeaderError
+            if long:
+                (length,) = _LONG(data, position)
+                position += 4
+        if length == UNDEFINED:
+            inner = implicit or vr != b"SQ"
+            position = _sequence_end(data, position, implicit=inner, depth=depth + 1)
+        else:
+            position += length
+
+
+def item_ranges(data: bytes, *, implicit: bool) -> Iterator[tuple[int, int]]:
+    """
+    Yield where each item of a sequence starts and stops within the sequence's value.
+
+    Raises
+    ------
+    UnusualHeaderError
+        If the bytes are no items.
+    """
+    position = 0
+    while position + 8 <= len(data):
+        key, length = _IMPLICIT(data, position)
+        if key == _SEQUENCE_END:
+            return
+        if key != _ITEM:
+            raise UnusualHeaderError
+        start = position + 8
+        if length != UNDEFINED:
+            position = start + length
+            yield start, position
+            continue
+        try:
+            position = _item_end(data, start, implicit=implicit, depth=1)
+        except StructError:
+            raise UnusualHeaderError from None
+        yield start, position - 8
+
+
+def walk_item(data: bytes, *, implicit: bool) -> Found:
+    """
+    Return the wanted elements of one item of a sequence.
+
+    Raises
+    ------
+    UnusualHeaderError
+        If an element reaches over the end of the item.
+    """
+    found: Found = {}
+    position, _, _ = walk(data, 0, found, implicit=implicit)
+    if position != len(data):
+        raise UnusualHeaderError
+    return found
