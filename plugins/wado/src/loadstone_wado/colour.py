@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["RGB_SPACES", "palette_to_rgb", "to_rgb"]
 
-RGB_SPACES: Final = frozenset({"RGB", "YBR_FULL", "YBR_FULL_422", "YBR_PARTIAL_422", "YBR_RCT", "YBR_ICT", "XYB"})
+RGB_SPACES: Final = frozenset(
+    {"RGB", "YBR_FULL", "YBR_FULL_422", "YBR_PARTIAL_422", "YBR_RCT", "YBR_ICT", "XYB"}
+)
 """Photometric interpretations of three samples that `to_rgb` or the decoder turns into RGB."""
 
 _ROWS_AT_A_TIME: Final = 64

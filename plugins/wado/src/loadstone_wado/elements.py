@@ -211,7 +211,9 @@ class RawElements(Elements):
         vr, data = found
         implicit = self._implicit or vr == b"UN"
         try:
-            return _RawItems(data, tuple(item_ranges(data, implicit=implicit)), implicit=implicit, parent=self)
+            return _RawItems(
+                data, tuple(item_ranges(data, implicit=implicit)), implicit=implicit, parent=self
+            )
         except UnusualHeaderError as error:
             raise MetadataError(f"the sequence {tag!r} cannot be read") from error
 
@@ -346,9 +348,7 @@ class JsonElements(Elements):
 
     __slots__ = ("_attributes", "_fetch")
 
-    def __init__(
-        self, attributes: Mapping[str, Any], *, fetch: Callable[[str], bytes] | None = None
-    ) -> None:
+    def __init__(self, attributes: Mapping[str, Any], *, fetch: Callable[[str], bytes] | None = None) -> None:
         self._attributes = attributes
         self._fetch = fetch
 

@@ -156,7 +156,8 @@ class Frame:
             return None
         if len(numbers) != length:
             raise MetadataError(
-                f"attribute {tag!r} has {len(numbers)} values in place of {length}", source=self.instance.source
+                f"attribute {tag!r} has {len(numbers)} values in place of {length}",
+                source=self.instance.source,
             )
         return numbers
 

@@ -130,7 +130,9 @@ class FrameReader:
     def _check_number(self, number: int) -> None:
         frames = self.instance.layout.frames
         if not 1 <= number <= frames:
-            raise MetadataError(f"there is no frame {number}, the object has {frames}", source=self._blob.source)
+            raise MetadataError(
+                f"there is no frame {number}, the object has {frames}", source=self._blob.source
+            )
 
     def native_range(self, number: int) -> NativeRange:
         """

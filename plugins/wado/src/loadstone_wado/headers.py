@@ -241,9 +241,7 @@ def _pixels_at(blob: Blob, offset: int, *, implicit: bool, little_endian: bool) 
     short = implicit or len(head) < 12 or head[4:6] not in _PIXEL_VRS
     (length,) = Struct(f"{order}I").unpack_from(head, 4 if short else 8)
     vr = "" if short else head[4:6].decode("latin-1")
-    return PixelElement(
-        tag, vr, offset + (8 if short else 12), None if length == _UNDEFINED else length
-    )
+    return PixelElement(tag, vr, offset + (8 if short else 12), None if length == _UNDEFINED else length)
 
 
 def read_dataset(blob: Blob) -> Dataset:

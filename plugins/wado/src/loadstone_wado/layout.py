@@ -62,7 +62,11 @@ class PixelLayout:
     @property
     def unused_bits(self) -> int:
         """High bits of a stored integer that carry no value."""
-        return 0 if self.dtype.kind == "f" or self.bits_allocated == 1 else self.bits_allocated - self.bits_stored
+        return (
+            0
+            if self.dtype.kind == "f" or self.bits_allocated == 1
+            else self.bits_allocated - self.bits_stored
+        )
 
     @property
     def subsampled(self) -> bool:
@@ -146,10 +150,16 @@ def _sample(elements: Elements, pixel_tag: int) -> tuple[int, int, np.dtype[Any]
     stored = elements.integer(tags.BITS_STORED) or allocated
     signed = elements.integer(tags.PIXEL_REPRESENTATION) == 1
     if allocated not in {1, 8, 16, 32, 64}:
-        raise UnsupportedError(f"samples of {allocated} bits are not supported", hint="1, 8, 16, 32 and 64 are.")
+        raise UnsupportedError(
+            f"samples of {allocated} bits are not supported", hint="1, 8, 16, 32 and 64 are."
+        )
     if not 1 <= stored <= allocated:
         raise MetadataError(f"BitsStored is {stored} where BitsAllocated is {allocated}")
-    return allocated, stored, np.dtype("u1" if allocated == 1 else f"{'i' if signed else 'u'}{allocated // 8}")
+    return (
+        allocated,
+        stored,
+        np.dtype("u1" if allocated == 1 else f"{'i' if signed else 'u'}{allocated // 8}"),
+    )
 
 
 def _photometric_interpretation(elements: Elements, samples: int) -> str:

@@ -57,7 +57,9 @@ def decode_native(
         bits = np.unpackbits(np.frombuffer(data, np.uint8, needed), bitorder="little")
         out[...] = bits[first_bit : first_bit + layout.frame_bits].reshape(out.shape)
         return
-    samples = np.frombuffer(data, layout.dtype.newbyteorder(">" if big_endian else "<"), needed // layout.dtype.itemsize)
+    samples = np.frombuffer(
+        data, layout.dtype.newbyteorder(">" if big_endian else "<"), needed // layout.dtype.itemsize
+    )
     if layout.subsampled:
         _expand_422(samples, out)
     elif layout.planar:

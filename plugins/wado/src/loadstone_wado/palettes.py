@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Palette", "read_palette"]
 
-_DESCRIPTORS: Final = (tags.RED_PALETTE_DESCRIPTOR, tags.GREEN_PALETTE_DESCRIPTOR, tags.BLUE_PALETTE_DESCRIPTOR)
+_DESCRIPTORS: Final = (
+    tags.RED_PALETTE_DESCRIPTOR,
+    tags.GREEN_PALETTE_DESCRIPTOR,
+    tags.BLUE_PALETTE_DESCRIPTOR,
+)
 _TABLES: Final = (tags.RED_PALETTE, tags.GREEN_PALETTE, tags.BLUE_PALETTE)
 _SEGMENTED: Final = (tags.SEGMENTED_RED_PALETTE, tags.SEGMENTED_GREEN_PALETTE, tags.SEGMENTED_BLUE_PALETTE)
 _MOST: Final = 65536
@@ -45,7 +49,9 @@ def read_palette(elements: Elements) -> Palette:
     """
     descriptor = elements.numbers(_DESCRIPTORS[0])
     if len(descriptor) != 3:
-        raise MetadataError("the palette has no descriptor", hint="Load it with scaled=False for the indices.")
+        raise MetadataError(
+            "the palette has no descriptor", hint="Load it with scaled=False for the indices."
+        )
     # The number of entries is unsigned, whatever the VR of the descriptor; 0 stands for 65536.
     entries = int(descriptor[0]) & 0xFFFF or _MOST
     bits = int(descriptor[2])
@@ -62,7 +68,9 @@ def read_palette(elements: Elements) -> Palette:
 def _bytes(elements: Elements, tag: Attribute) -> bytes:
     data = elements.data(tag)
     if data is None:
-        raise MetadataError(f"the palette has no data in {tag!r}", hint="Load it with scaled=False for the indices.")
+        raise MetadataError(
+            f"the palette has no data in {tag!r}", hint="Load it with scaled=False for the indices."
+        )
     return data
 
 

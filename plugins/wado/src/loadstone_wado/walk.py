@@ -41,9 +41,7 @@ _SEQUENCE_END: Final = 0xE0DDFFFE
 
 # Whether a VR has a 32-bit length (DICOM PS3.5 7.1.2).
 _HAS_LONG_LENGTH: Final[Mapping[bytes, bool]] = {
-    **dict.fromkeys(
-        b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split(), False
-    ),
+    **dict.fromkeys(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split(), False),
     **dict.fromkeys(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split(), True),
 }
 

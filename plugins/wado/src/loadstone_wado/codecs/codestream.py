@@ -88,7 +88,7 @@ class _Marks:
             self._frame = bytes(segment)
         elif code == _START_OF_SCAN:
             self._scan_components = segment[0]
-        elif code == 0xEE and bytes(segment[:5]) == b"Adobe":
+        elif code == 0xEE and len(segment) >= 12 and bytes(segment[:5]) == b"Adobe":
             self._adobe = {0: "RGB", 1: "YBR_FULL"}.get(segment[11], "")
         elif code == 0xE0 and bytes(segment[:4]) == b"JFIF":
             self._jfif = "YBR_FULL"

@@ -15,7 +15,7 @@ from loadstone.errors import IntegrityError, UnsupportedError
 from loadstone_wado.native import decode_native, keep_low_bits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sized
 
     import numpy.typing as npt
 
@@ -135,8 +135,11 @@ def decode_rle(data: Data, layout: PixelLayout, out: Array) -> None:
 def _unpack_runs(data: Data, dtype: np.dtype[Any], out: Array) -> None:
     from imagecodecs import dicomrle_decode
 
-    decode: Callable[..., object] = dicomrle_decode
-    decode(data, dtype.newbyteorder("<"), out=out.reshape(-1).view(np.uint8))
+    decode: Callable[..., Sized] = dicomrle_decode
+    written = decode(data, dtype.newbyteorder("<"), out=out.reshape(-1).view(np.uint8))
+    if len(written) != out.nbytes:
+        # The codec leaves the rest of the array as it was.
+        raise IntegrityError(f"the RLE frame is truncated: it has {len(written):,} of {out.nbytes:,} bytes")
 
 
 def _check_segments(data: Data, layout: PixelLayout) -> None:

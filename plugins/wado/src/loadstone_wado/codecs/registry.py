@@ -125,9 +125,7 @@ def _native(frame: EncodedFrame, layout: PixelLayout) -> Decoding:
     return Decoding(
         frame.transfer_syntax_uid,
         _decoded_space(layout),
-        lambda out: decode_native(
-            frame.data, layout, out, big_endian=big_endian, first_bit=frame.first_bit
-        ),
+        lambda out: decode_native(frame.data, layout, out, big_endian=big_endian, first_bit=frame.first_bit),
     )
 
 
