@@ -1,0 +1,163 @@
+"""
+A file's content as a stream of uncompressed bytes, whether it is gzip-compressed or not.
+
+isal inflates twice as fast as zlib and checks the length and CRC-32 of every member. Deflate cannot expand
+more than 1032 times, so that a header's claim can be compared with the compressed size before anything is
+allocated.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from functools import partial
+from gzip import BadGzipFile
+from typing import TYPE_CHECKING, Final, cast
+
+from isal import igzip, isal_zlib
+
+from loadstone.errors import IntegrityError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from loadstone.context import LoadContext
+    from loadstone_nifti.places import Place, RawBytes
+
+__all__ = ["ContentStream", "content"]
+
+_GZIP_MAGIC: Final = b"\x1f\x8b"
+_MOST_EXPANSION: Final = 1032
+_PIECE: Final = 2**18
+"""Small enough to stay in the processor's cache between inflating and copying."""
+_RAW_PIECE: Final = 2**23
+"""Read at most so much before looking whether the load was cancelled."""
+
+
+_DAMAGED = cast("type[Exception]", isal_zlib.IsalError)  # isal's stub says it is an instance
+
+
+class _Watched:
+    """Stored bytes, the first ones put back; each read tells the progress and hears of a cancellation."""
+
+    __slots__ = ("_context", "_raw", "_start", "received", "stored")
+
+    def __init__(self, raw: RawBytes, stored: int | None, context: LoadContext) -> None:
+        self._raw = raw
+        self._context = context
+        self.stored = stored
+        self.received = 0
+        self._start = b""
+
+    def peek(self, size: int) -> bytes:
+        """Return the first bytes without taking them."""
+        start = bytearray(size)
+        filled = 0
+        while filled < size and (count := self._raw.readinto(memoryview(start)[filled:]) or 0):
+            filled += count
+        self._start = bytes(start[:filled])
+        return self._start
+
+    def readinto(self, buffer: memoryview) -> int:
+        """Fill the buffer, perhaps in part."""
+        if self._start:
+            count = min(len(buffer), len(self._start))
+            memoryview(buffer)[:count] = self._start[:count]
+            self._start = self._start[count:]
+        else:
+            self._context.raise_if_cancelled()
+            count = self._raw.readinto(buffer[:_RAW_PIECE]) or 0
+        self.received += count
+        self._context.progress(self.received, self.stored)
+        return count
+
+
+class ContentStream:
+    """Uncompressed bytes, read from the start to the end."""
+
+    __slots__ = ("_inflate", "_raw", "_source", "compressed")
+
+    def __init__(self, raw: _Watched, *, compressed: bool, source: str) -> None:
+        self._raw = raw
+        self._source = source
+        self._inflate = _opened(raw) if compressed else None
+        self.compressed = compressed
+        """Whether the file is gzip-compressed."""
+
+    @property
+    def most(self) -> int | None:
+        """How many uncompressed bytes there can be at most; None when not known."""
+        if self._raw.stored is None:
+            return None
+        return self._raw.stored * (_MOST_EXPANSION if self.compressed else 1)
+
+    def read(self, size: int) -> bytes:
+        """Return `size` bytes, fewer only at the end."""
+        data = bytearray(size)
+        return bytes(data[: self.readinto(memoryview(data))])
+
+    def readinto(self, buffer: memoryview) -> int:
+        """
+        Fill the buffer, less only at the end; return how many bytes.
+
+        Raises
+        ------
+        IntegrityError
+            If the compressed data is truncated or damaged.
+        """
+        filled = 0
+        read = self._raw.readinto if self._inflate is None else partial(self._inflated, self._inflate)
+        while filled < len(buffer) and (count := read(buffer[filled:])):
+            filled += count
+        return filled
+
+    def check_end(self, most: int) -> None:
+        """
+        Read what compressed data follows, so that its length and CRC-32 are checked.
+
+        Parameters
+        ----------
+        most
+            No more than this is inflated: what follows the voxels may be a bomb. Then nothing is checked.
+
+        Raises
+        ------
+        IntegrityError
+            If the compressed data is truncated or damaged.
+        """
+        if self._inflate is None:
+            return
+        scratch = memoryview(bytearray(_PIECE))
+        while most > 0 and (count := self._inflated(self._inflate, scratch)):
+            most -= count
+
+    def _inflated(self, inflate: igzip.IGzipFile, buffer: memoryview) -> int:
+        try:
+            return inflate.readinto(buffer[:_PIECE])
+        except (EOFError, BadGzipFile, _DAMAGED) as error:
+            truncated = isinstance(error, EOFError)
+            raise IntegrityError(
+                f"the gzip data is {'truncated' if truncated else 'damaged'} "
+                f"({error}, at byte {self._raw.received:,} of the file)",
+                source=self._source,
+                hint="Fetch or copy the file again.",
+            ) from error
+
+
+def _opened(raw: _Watched) -> igzip.IGzipFile:
+    return igzip.IGzipFile(fileobj=raw, mode="rb")  # type: ignore[no-untyped-call]
+
+
+@contextmanager
+def content(place: Place, context: LoadContext) -> Iterator[ContentStream]:
+    """
+    Open a file, told by its first bytes whether it is compressed.
+
+    Raises
+    ------
+    FetchError
+        If it cannot be had.
+    """
+    with place.opened(context) as (raw, stored):
+        watched = _Watched(raw, stored, context)
+        compressed = watched.peek(len(_GZIP_MAGIC)) == _GZIP_MAGIC
+        yield ContentStream(watched, compressed=compressed, source=place.label)
