@@ -11,6 +11,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from functools import partial
 from gzip import BadGzipFile
+from io import RawIOBase
 from typing import TYPE_CHECKING, Final, cast
 
 from isal import igzip, isal_zlib
@@ -19,6 +20,8 @@ from loadstone.errors import IntegrityError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from typing_extensions import Buffer
 
     from loadstone.context import LoadContext
     from loadstone_nifti.places import Place, RawBytes
@@ -36,10 +39,8 @@ _RAW_PIECE: Final = 2**23
 _DAMAGED = cast("type[Exception]", isal_zlib.IsalError)  # isal's stub says it is an instance
 
 
-class _Watched:
+class _Watched(RawIOBase):
     """Stored bytes, the first ones put back; each read tells the progress and hears of a cancellation."""
-
-    __slots__ = ("_context", "_raw", "_start", "received", "stored")
 
     def __init__(self, raw: RawBytes, stored: int | None, context: LoadContext) -> None:
         self._raw = raw
@@ -57,11 +58,16 @@ class _Watched:
         self._start = bytes(start[:filled])
         return self._start
 
-    def readinto(self, buffer: memoryview) -> int:
+    def readable(self) -> bool:
+        """Say that it can be read."""
+        return True
+
+    def readinto(self, target: Buffer, /) -> int:
         """Fill the buffer, perhaps in part."""
+        buffer = memoryview(target)
         if self._start:
             count = min(len(buffer), len(self._start))
-            memoryview(buffer)[:count] = self._start[:count]
+            buffer[:count] = self._start[:count]
             self._start = self._start[count:]
         else:
             self._context.raise_if_cancelled()
