@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadstone.errors import LoadstoneError, UnsupportedError
+from loadstone.errors import IntegrityError, LoadstoneError, UnsupportedError
 from loadstone_web.formats import looks_like
 from plugins.web.tests.builders import by_pillow, header_of, photo, pixels_of, shared
 
@@ -26,7 +26,6 @@ OTHERS = {
     "SVG": b"<?xml version='1.0'?><svg xmlns='http://www.w3.org/2000/svg'/>",
     "XML": b"<?xml version='1.0'?><error/>",
     "JSON": b'{"error": "not found"}',
-    "empty": b"",
     "text that begins 'Not Found'": b"Not Found",
     "unknown, begins with 00 01": b"\0\1\2\3",
 }
@@ -51,6 +50,15 @@ def test_what_pillow_could_open_is_not_opened(kind: str) -> None:
 def test_an_svg_of_nested_doctypes_is_recognised_at_once() -> None:
     """What it looks like is told in linear time: no pattern backtracks."""
     assert looks_like(b"<!doctype svg>" * 70 + b">" * 30) != "an SVG drawing"
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 5])
+def test_a_beginning_is_no_file(size: int) -> None:
+    """An empty file, or the first bytes of a signature, is called short and not another format."""
+    for data in (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"):
+        if size < len(data):
+            with pytest.raises(IntegrityError):
+                header_of(data[:size])
 
 
 @given(st.binary(max_size=2000))

@@ -41,8 +41,6 @@ def looks_like(head: bytes) -> str:
     for pattern, name in _KNOWN:
         if pattern.match(head):
             return name
-    if not head:
-        return "an empty file"
     if not head[:64].translate(None, _PRINTABLE):
         return f"text that begins {head[:24].decode('ascii')!r}"
     return f"unknown, begins with {head[:8].hex(' ')}"

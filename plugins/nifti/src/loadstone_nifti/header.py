@@ -147,10 +147,12 @@ def read_header(file: Reader, settings: Settings, *, source: str) -> NiftiHeader
     start = _read(file, _NIFTI1_BYTES)
     size, order = _identify(start, source)
     start += _read(file, size + _EXTENDER_BYTES - len(start))
-    if len(start) < size + _EXTENDER_BYTES:
-        raise IntegrityError(f"the NIfTI header is truncated after {len(start)} bytes", source=source)
+    if len(start) < size:
+        raise _truncated(start, source)
     fields = _KINDS[size](start[:size], order, check=False)
     _check_kind(fields, source)
+    if len(start) < size + _EXTENDER_BYTES:
+        raise _truncated(start, source)
     offset = _offset(fields, size, settings, source)
     head = start + _read(file, offset - len(start))
     if len(head) < offset:
@@ -180,8 +182,18 @@ def _read(file: Reader, size: int) -> bytes:
     return b"".join(pieces)
 
 
+def _truncated(start: bytes, source: str) -> IntegrityError:
+    return IntegrityError(
+        f"the NIfTI header is truncated after {len(start)} bytes",
+        source=source,
+        hint="Fetch or copy the file again.",
+    )
+
+
 def _identify(start: bytes, source: str) -> tuple[int, str]:
     """Return the size of the header and its byte order."""
+    if not start:
+        raise IntegrityError("the file is empty", source=source, hint="Fetch or copy the file again.")
     for order in "<>":
         size = struct.unpack(order + "i", start[:4])[0] if len(start) >= 4 else 0
         if size not in _KINDS:
@@ -199,7 +211,7 @@ def _identify(start: bytes, source: str) -> tuple[int, str]:
                 )
             return size, order
         if len(start) < _NIFTI1_BYTES:
-            raise IntegrityError(f"the NIfTI header is truncated after {len(start)} bytes", source=source)
+            raise _truncated(start, source)
         if size == _NIFTI1_BYTES:
             raise UnsupportedError(
                 "this is an Analyze 7.5 header, whose orientation is ambiguous",

@@ -2,7 +2,8 @@
 From the bytes of a PNG or JPEG to an array.
 
 imagecodecs decodes all of them: it is exact where Pillow cuts 16 bits a sample to 8 or gets transparent grey
-of 4 bits wrong, refuses a PNG whose pixels end early where Pillow pads it, and reads 12-bit and lossless JPEG.
+of 4 bits wrong, refuses a PNG whose pixels end early where Pillow pads it, and reads 12-bit and lossless
+JPEG.
 """
 
 from __future__ import annotations

@@ -54,8 +54,6 @@ def looks_like(head: bytes) -> str:
     for pattern, name in _KNOWN:
         if pattern.match(head):
             return name
-    if not head:
-        return "an empty file"
     if not head[:64].translate(None, _PRINTABLE):
         return f"text that begins {head[:24].decode('ascii')!r}"
     return f"unknown, begins with {head[:8].hex(' ')}"
@@ -89,7 +87,9 @@ def read_header(file: BinaryIO, *, verify: bool, source: str) -> WebHeader:
         return png.read_header(file, verify=verify, source=source)
     if head.startswith(jpeg.START_OF_IMAGE):
         return jpeg.read_header(file, verify=verify, source=source)
-    if head and (png.SIGNATURE.startswith(head) or jpeg.START_OF_IMAGE.startswith(head)):
+    if not head:
+        raise IntegrityError("the file is empty", source=source, hint="Fetch it again.")
+    if png.SIGNATURE.startswith(head) or jpeg.START_OF_IMAGE.startswith(head):
         raise IntegrityError(f"truncated after {len(head)} bytes", source=source, hint="Fetch it again.")
     if head[1:4] == b"PNG":
         raise IntegrityError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import os
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
 from loadstone.errors import FetchError, InvalidIdError, LimitError
+from loadstone.transport import redact
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,8 +42,7 @@ def label(image_id: ImageId) -> str:
     if _is_data(image_id):
         return f"web:{rest.partition(',')[0][:64]},…"
     if is_remote(image_id):
-        url = urlsplit(rest)
-        return f"web:{url.scheme}://{url.netloc.rpartition('@')[2]}{url.path}"
+        return f"web:{redact(rest)}"
     return str(image_id)
 
 
@@ -97,16 +98,22 @@ def opened(image_id: ImageId, context: LoadContext) -> Iterator[BinaryIO]:
     if _is_data(image_id):
         yield BytesIO(_decode_data_url(image_id))
         return
-    with context.reading():
-        try:
-            with local_path(image_id).open("rb") as file:
-                yield file
-        except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-            raise FetchError(
-                f"the file cannot be read: {getattr(error, 'strerror', None) or error}",
-                source=label(image_id),
-                hint="Check the path and its permissions.",
-            ) from error
+    with context.reading(), _open_file(image_id, context) as file:
+        yield file
+
+
+def _open_file(image_id: ImageId, context: LoadContext) -> BinaryIO:
+    path = local_path(image_id)
+    try:
+        file = path.open("rb")
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        raise FetchError(
+            f"the file cannot be read: {getattr(error, 'strerror', None) or error}",
+            source=label(image_id),
+            hint="Check the path and its permissions.",
+        ) from error
+    context.depends_on(path, os.fstat(file.fileno()))
+    return file
 
 
 def _decode_data_url(image_id: ImageId) -> bytes:
