@@ -9,8 +9,8 @@ from typing import Any
 from loadstone.settings import Settings
 from loadstone.transport import Transport
 
-# Made with openssl for 100 years: an authority, and what it signed for 127.0.0.1 and for a client; `locked.pem`
-# is the client's with its key encrypted. They protect nothing.
+# Made with openssl for 100 years: an authority, what it signed for 127.0.0.1 and for a client, and the latter
+# with its key encrypted (`locked.pem`). They protect nothing.
 CERTIFICATES = Path(__file__).parent / "certificates"
 
 

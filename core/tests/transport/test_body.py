@@ -36,7 +36,7 @@ class Trickle(io.RawIOBase):
 
 def body(data: bytes, headers: Headers, *, step: int = 1 << 20, buffer: int = 16) -> Body:
     file = io.BufferedReader(Trickle(data, step), buffer)
-    return body_of(cast("io.BufferedReader", file), 200, headers, bodiless=False)
+    return body_of(cast("io.BufferedReader", file), 200, headers, method="GET")
 
 
 def sized(data: bytes, length: int) -> Body:

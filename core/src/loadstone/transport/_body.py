@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from loadstone.settings import Settings
     from loadstone.transport.messages import Headers
 
-__all__ = ["Body", "BrokenBodyError", "Gunzipped", "body_of", "gunzipped"]
+__all__ = ["Body", "BrokenBodyError", "Gunzipped", "body_of", "gunzipped", "is_framed"]
 
 _DIGITS: Final = re.compile(r"[0-9]{1,18}")
 _CHUNK_SIZE: Final = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?\r?\n")
@@ -174,7 +174,17 @@ class _EndlessBody(Body):
         return data
 
 
-def body_of(file: BufferedReader, status: int, headers: Headers, *, bodiless: bool) -> Body:
+def _is_bodiless(status: int, method: str | None) -> bool:
+    return method == "HEAD" or status in {204, 304} or status < 200
+
+
+def is_framed(status: int, headers: Headers, *, method: str | None) -> bool:
+    """Return whether the body's end can be told, and in one way only."""
+    announced = ("Transfer-Encoding" in headers) + ("Content-Length" in headers)
+    return announced == 1 or (announced == 0 and _is_bodiless(status, method))
+
+
+def body_of(file: BufferedReader, status: int, headers: Headers, *, method: str | None) -> Body:
     """
     Return the body that the header announces.
 
@@ -183,7 +193,7 @@ def body_of(file: BufferedReader, status: int, headers: Headers, *, bodiless: bo
     BrokenBodyError
         If the header says no length, or several.
     """
-    if bodiless or status in {204, 304} or status < 200:
+    if _is_bodiless(status, method):
         return _SizedBody(file, 0)
     coding = headers.get("Transfer-Encoding", "identity").strip().lower()
     if coding == "chunked":

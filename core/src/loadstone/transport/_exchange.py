@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Final
 
 import urllib3
 
-from loadstone.transport._body import Body, BrokenBodyError, body_of, gunzipped
+from loadstone.transport._body import Body, body_of, gunzipped
 from loadstone.transport._failures import WIRE_ERRORS, explained
 from loadstone.transport._flight import Call, Flight
 from loadstone.transport._wire import airborne
-from loadstone.transport.messages import Headers
 from loadstone.transport.stream import HttpStream
 
 if TYPE_CHECKING:
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
 
     from loadstone.settings import Settings
     from loadstone.transport._pools import Route
+    from loadstone.transport._response import Response
     from loadstone.transport.messages import HttpRequest
     from loadstone.transport.urls import HttpUrl
 
@@ -39,11 +39,11 @@ def _user_agent() -> str:
 class Answer:
     """The header of an answer; its body waits on the connection until it is streamed or discarded."""
 
-    __slots__ = ("_end", "_flight", "_raw", "_settings", "_url", "headers", "request", "status")
+    __slots__ = ("_end", "_flight", "_response", "_settings", "_url", "headers", "request", "status")
 
     def __init__(
         self,
-        raw: urllib3.BaseHTTPResponse,
+        response: Response,
         request: HttpRequest,
         *,
         url: HttpUrl,
@@ -51,16 +51,16 @@ class Answer:
         settings: Settings,
         end: Callable[[], None],
     ) -> None:
-        self._raw = raw
+        self._response = response
         self._url = str(url)
         self._flight = flight
         self._settings = settings
         self._end = end
         self.request = request
         """As it was sent."""
-        self.status = raw.status
+        self.status = response.status
         """HTTP status."""
-        self.headers = Headers(raw.headers.items())
+        self.headers = response.fields
         """Fields of the header."""
 
     def stream(self, *, accept_gzip: bool, limit: int | None, after: Callable[[], None]) -> HttpStream:
@@ -100,10 +100,7 @@ class Answer:
             self._let_go(reusable=reusable)
 
     def _framed(self) -> Body:
-        response = self._flight.response
-        if response is None or response.fp is None:
-            raise BrokenBodyError("the connection is closed already")
-        return body_of(response.fp, self.status, self.headers, bodiless=self.request.method == "HEAD")
+        return body_of(self._response.fp, self.status, self.headers, method=self.request.method)
 
     def _explained(self, error: Exception) -> Exception:
         return explained(error, self._url, self._flight, self._settings)
@@ -111,11 +108,7 @@ class Answer:
     def _let_go(self, *, reusable: bool) -> None:
         self._flight.call.drop()
         try:
-            if reusable and self._flight.response is not None:
-                self._flight.response.close()
-            else:
-                self._raw.close()
-            self._raw.release_conn()
+            self._response.let_go(reusable=reusable)
         finally:
             self._end()
 
@@ -146,7 +139,7 @@ def exchange(
         flight = Flight(call, settings)
         try:
             with airborne(flight):
-                raw = pool.urlopen(
+                pool.urlopen(
                     request.method,
                     str(url) if absolute else url.target,
                     headers=headers,
@@ -163,5 +156,7 @@ def exchange(
                 was_idle = False
                 continue
             raise explained(error, str(url), flight, settings)  # noqa: B904 - has its cause
+        if flight.response is None:
+            raise RuntimeError("urllib3 answered with a response that is not ours")
         flight.in_body = True
-        return Answer(raw, request, url=url, flight=flight, settings=settings, end=end)
+        return Answer(flight.response, request, url=url, flight=flight, settings=settings, end=end)

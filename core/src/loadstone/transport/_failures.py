@@ -118,7 +118,7 @@ def _lateness(flight: Flight, settings: Settings) -> Diagnosis:
     if flight.overdue:
         late = "the answer did not come in time: the server is too slow"
         return late, "Raise total_seconds (LOADSTONE_TOTAL_SECONDS) if that is normal.", False
-    if flight.connected and flight.response is None:
+    if flight.is_connecting:
         late = f"no connection within {settings.connect_seconds:g} s"
         return late, _CHECK_SERVER, True
     late = f"no byte came for {settings.stall_seconds:g} s"

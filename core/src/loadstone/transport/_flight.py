@@ -9,9 +9,9 @@ from loadstone.errors import LoadCancelled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from http.client import HTTPResponse
 
     from loadstone.settings import Settings
+    from loadstone.transport._response import Response
 
 __all__ = ["Call", "Flight"]
 
@@ -86,7 +86,17 @@ class Flight:
     ``Content-Length`` promises, so that a server cannot buy time with a word.
     """
 
-    __slots__ = ("_allowed", "_spent", "_stall", "call", "connected", "in_body", "received", "response")
+    __slots__ = (
+        "_allowed",
+        "_spent",
+        "_stall",
+        "call",
+        "in_body",
+        "is_connecting",
+        "is_fresh",
+        "received",
+        "response",
+    )
 
     def __init__(self, call: Call, settings: Settings) -> None:
         self._stall = settings.stall_seconds
@@ -94,13 +104,15 @@ class Flight:
         self._spent = 0.0
         self.call = call
         """The call that it belongs to."""
-        self.connected = False
+        self.is_fresh = False
         """Whether it opened a connection; else it got one that had served before."""
+        self.is_connecting = False
+        """Whether that connection is not made yet, TLS included."""
         self.in_body = False
         """Whether the header is complete."""
         self.received = 0
         """Bytes that came, header included."""
-        self.response: HTTPResponse | None = None
+        self.response: Response | None = None
         """The answer, from when its header is read."""
 
     @property
@@ -111,7 +123,7 @@ class Flight:
     @property
     def lost_idle_connection(self) -> bool:
         """Whether nothing came over a connection that had served before: it was closed while idle."""
-        return not self.connected and not self.received and not self.call.reason and self._spent < self._stall
+        return not self.is_fresh and not self.received and not self.call.reason and self._spent < self._stall
 
     def patience(self) -> float:
         """Return how many seconds the next read may wait; raise `TimeoutError` if there are none left."""

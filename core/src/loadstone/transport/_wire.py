@@ -1,10 +1,9 @@
-"""urllib3's connections with two additions: each read has a deadline, and any thread can cut them off."""
+"""urllib3's connections with two additions: any thread can cut them off, and their answers are our own."""
 
 from __future__ import annotations
 
 import errno
 import http.client
-import io
 import logging
 import socket
 import threading
@@ -13,11 +12,13 @@ from contextlib import contextmanager
 from functools import partial
 from queue import Empty
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.util import wait_for_write
+
+from loadstone.transport._response import Response
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["HttpPool", "HttpsPool", "airborne"]
 
-_BUFFER: Final = 16384
 _GLANCE_SECONDS: Final = 0.1
 """How often a connection that is not there yet looks whether it is still wanted."""
 
@@ -65,100 +65,71 @@ for _name in ("connection", "connectionpool", "poolmanager", "response", "util.r
     logging.getLogger(f"urllib3.{_name}").addFilter(_is_not_ours)
 
 
-class _Wire(io.RawIOBase):
-    """The bytes of one answer as they come from the socket."""
-
-    def __init__(self, raw: io.RawIOBase, sock: socket.socket, flight: Flight) -> None:
-        super().__init__()
-        self._raw = raw
-        self._sock = sock
-        self._flight = flight
-        self.ended = False
-        """Whether the server closed its side."""
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]
-        self._sock.settimeout(self._flight.patience())
-        before = monotonic()
-        count = 0
-        try:
-            count = self._raw.readinto(buffer) or 0
-        finally:
-            self._flight.account(monotonic() - before, count)
-        if not count:
-            # Cut off by us it looks like an end, and a body that lasts until the end would seem whole.
-            self._flight.call.raise_if_aborted()
-            self.ended = True
-        return count
-
-    def close(self) -> None:
-        self._raw.close()
-        super().close()
-
-
-class _Response(http.client.HTTPResponse):
-    """An answer that is read through a `_Wire`."""
-
-    def __init__(self, sock: socket.socket, *args: Any, **options: Any) -> None:  # noqa: ANN401 - as above it
-        super().__init__(sock, *args, **options)
-        flight = _current()
-        self._wire = _Wire(self.fp.detach(), sock, flight)
-        self.fp = io.BufferedReader(self._wire, _BUFFER)
-        flight.response = self
-
-    def begin(self) -> None:
-        super().begin()
-        if self._wire.ended:
-            # http.client takes the end of the connection for that of the header, and loses Content-Length.
-            raise http.client.RemoteDisconnected("the connection ended within the header")
-
-
 class _HttpConnection(HTTPConnection):
     """A connection that tells its flight which socket it blocks on."""
-
-    response_class = _Response
 
     def _new_conn(self) -> socket.socket:
         return _connected(self)
 
     def connect(self) -> None:
         super().connect()
-        _current().call.hold(partial(_shut_down, self.sock))
+        _made(self.sock)
 
     def request(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - as above it
-        if self.sock is not None:
-            _current().call.hold(partial(_shut_down, self.sock))
+        _begin(self)
         super().request(*args, **options)
+
+    def getresponse(self) -> Response:  # type: ignore[override]
+        return _answer(self)
 
 
 class _HttpsConnection(HTTPSConnection):
     """The same over TLS."""
 
-    response_class = _Response
     _handle: socket.socket | None = None
 
     def _new_conn(self) -> socket.socket:
         sock = _connected(self)
         # The handshake takes the socket object over; a second handle can still be shut down.
         self._handle = sock.dup()
-        _current().call.hold(partial(_shut_down, self._handle))
+        _hold(self._handle)
         return sock
 
     def connect(self) -> None:
+        self.response_class = partial(Response, flight=_current())  # type: ignore[assignment]  # for CONNECT
         try:
             super().connect()
-            _current().call.hold(partial(_shut_down, self.sock))
+            _made(self.sock)
         finally:
             if self._handle is not None:
                 self._handle.close()
                 self._handle = None
 
     def request(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - as above it
-        if self.sock is not None:
-            _current().call.hold(partial(_shut_down, self.sock))
+        _begin(self)
         super().request(*args, **options)
+
+    def getresponse(self) -> Response:  # type: ignore[override]
+        return _answer(self)
+
+
+def _begin(connection: HTTPConnection) -> None:
+    connection.response_class = partial(Response, flight=_current())  # type: ignore[assignment]
+    if connection.sock is not None:
+        _hold(connection.sock)
+
+
+def _made(sock: Any) -> None:  # noqa: ANN401 - as below it
+    _current().is_connecting = False
+    _hold(sock)
+
+
+def _hold(sock: Any) -> None:  # noqa: ANN401 - a socket, or what stands in for one
+    _current().call.hold(partial(_shut_down, sock))
+
+
+def _answer(connection: HTTPConnection) -> Response:
+    return cast("Response", http.client.HTTPConnection.getresponse(connection))
 
 
 def _shut_down(sock: Any) -> None:  # noqa: ANN401 - a socket, or what stands in for one
@@ -175,7 +146,7 @@ def _shut_down(sock: Any) -> None:  # noqa: ANN401 - a socket, or what stands in
 def _connected(connection: HTTPConnection) -> socket.socket:
     """Return a socket connected to the first address of the host that answers."""
     flight = _current()
-    flight.connected = True
+    flight.is_fresh = flight.is_connecting = True
     timeout = connection.timeout
     deadline = monotonic() + (timeout if isinstance(timeout, int | float) else 0)
     failure: OSError = OSError("the host has no address")
@@ -240,12 +211,12 @@ class _Stack:
 class HttpPool(urllib3.HTTPConnectionPool):
     """Connections to one origin, or to a proxy."""
 
-    ConnectionCls = _HttpConnection
+    ConnectionCls = _HttpConnection  # type: ignore[assignment]
     QueueCls = _Stack  # type: ignore[assignment]
 
 
 class HttpsPool(urllib3.HTTPSConnectionPool):
     """Connections to one origin over TLS."""
 
-    ConnectionCls = _HttpsConnection
+    ConnectionCls = _HttpsConnection  # type: ignore[assignment]
     QueueCls = _Stack  # type: ignore[assignment]

@@ -301,7 +301,7 @@ class Transport:
             call.refreshed = True
             answer.discard()
             if not credentials.refresh(sent):
-                return answer
+                raise self._refused(answer, live, call)
 
     def _exchange(
         self, request: HttpRequest, url: HttpUrl, wish: _Wish, live: _Live, call: Call, *, trusted: bool
