@@ -79,7 +79,7 @@ class FileBlob:
         If it cannot be opened or is no file.
     """
 
-    __slots__ = ("_descriptor", "_lock", "size", "source")
+    __slots__ = ("_descriptor", "_lock", "size", "source", "status")
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.source = os.fspath(path)
@@ -87,9 +87,10 @@ class FileBlob:
         self._descriptor = -1
         try:
             self._descriptor = os.open(self.source, os.O_RDONLY | getattr(os, "O_BINARY", 0))
-            self.size = os.fstat(self._descriptor).st_size
+            self.status = os.fstat(self._descriptor)
         except OSError as error:
             raise _unreadable(error, self.source) from error
+        self.size = self.status.st_size
 
     def read(self, offset: int, length: int) -> bytes:
         """Return up to `length` bytes from `offset` on."""

@@ -1,8 +1,9 @@
 """
 Colour spaces and palettes to RGB, equal to what pydicom makes of them.
 
-The arithmetic is that of DICOM PS3.3 C.7.6.3.1.2 (ITU-T T.871 section 7), rounded half up. It is done with tables of
-whole numbers: the luminance is a whole number, so each chrominance's share can be rounded on its own.
+The arithmetic is that of DICOM PS3.3 C.7.6.3.1.2 (ITU-T T.871 section 7), rounded half up. It is done with
+tables of whole numbers: the luminance is a whole number, so each chrominance's share can be rounded on its
+own.
 """
 
 from __future__ import annotations
@@ -84,9 +85,8 @@ def _full_range(array: npt.NDArray[np.uint8], out: npt.NDArray[np.uint8]) -> Non
     cb, cr = array[..., 1], array[..., 2]
     both = cb.astype(np.intp) << 8
     both |= cr
-    parts = red[cr], green[both], blue[cb]
-    for channel, part in enumerate(parts):
-        part += y
+    for channel, part in enumerate((red[cr], green[both], blue[cb])):
+        np.add(part, y, out=part)
         np.clip(part, 0, 255, out=part)
         out[..., channel] = part
 
@@ -114,7 +114,8 @@ def palette_to_rgb(
     palette
         ``(entries, 3)``, uint8 or uint16.
     first
-        Index that the first entry stands for; lower ones get the first colour, those beyond the last the last one.
+        Index that the first entry stands for; lower ones get the first colour, those beyond the last the last
+        one.
     out
         Receives RGB, ``(rows, columns, 3)``, dtype of the palette.
     """

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from loadstone_wado.instance import Instance
     from loadstone_wado.output import Output
 
-__all__ = ["Allocate", "decode_frame", "load_frame", "read_native_frame_into"]
+__all__ = ["Allocate", "decode_frame", "is_direct", "load_frame", "read_native_frame_into"]
 
 Allocate = Callable[[tuple[int, ...], np.dtype[Any]], npt.NDArray[Any]]
 """Gives the memory for an image: shape and dtype to a C-contiguous array (the load context's `allocate`)."""
@@ -53,7 +53,8 @@ def decode_frame(
     encoded
         Its bytes, wherever they come from.
     scaled
-        Convert colours to RGB, apply palette and modality LUT; False: stored values (as pydicom with ``raw=True``).
+        Convert colours to RGB, apply palette and modality LUT; False: stored values (as pydicom with
+        ``raw=True``).
     allocate
         Gives the memory of the result.
 
@@ -122,14 +123,15 @@ def load_frame(
     """
     instance = reader.instance
     output = instance.output(scaled=scaled)
-    if not _is_direct(instance, output):
+    if not is_direct(instance, scaled=scaled):
         return decode_frame(instance, number, reader.read(number), scaled=scaled, allocate=allocate)
     pixels = read_native_frame_into(reader, number, allocate)
     return _image(instance, number, pixels, output, output.photometric_interpretation, scaled=scaled)
 
 
-def _is_direct(instance: Instance, output: Output) -> bool:
-    """Say whether the bytes of a frame are, as they are, the result."""
+def is_direct(instance: Instance, *, scaled: bool) -> bool:
+    """Say whether the bytes of a frame are, as they are, the result: there is nothing to decode."""
+    output = instance.output(scaled=scaled)
     return (
         instance.transfer_syntax_uid in _PLAIN_SYNTAXES
         and output.is_stored

@@ -21,7 +21,7 @@ from loadstone_wado import tags
 from loadstone_wado.walk import MAX_DEPTH, UnusualHeaderError, item_ranges, walk_item
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Hashable, Mapping
 
     import numpy.typing as npt
     from pydicom.dataset import Dataset
@@ -41,6 +41,7 @@ _STRUCTS: Final[Mapping[str, tuple[str, int]]] = {
         "SL": "i", "SS": "h", "SV": "q", "UL": "I", "US": "H", "UV": "Q",
     }.items()
 }  # fmt: skip
+_TEXT_NUMBERS: Final = frozenset({b"DS", b"IS"})
 _NATURAL_LANGUAGE: Final = frozenset({"LO", "SH", "PN", "ST", "LT", "UT", "UC"})
 
 
@@ -65,6 +66,10 @@ class Elements(ABC):
     @abstractmethod
     def nbytes(self) -> int:
         """About how much memory it takes."""
+
+    def fingerprint(self, names: Sequence[Attribute]) -> Hashable:
+        """Return what stands for the values of these attributes where that is cheap, else None."""
+        return None
 
     def texts(self, tag: Attribute) -> tuple[str, ...]:
         """Return the values as text."""
@@ -136,27 +141,32 @@ class RawElements(Elements):
         The data set around this item, for the character set and the pixel representation.
     """
 
-    __slots__ = ("_depth", "_found", "_implicit", "_items", "_parent")
+    __slots__ = ("_found", "_implicit", "_items", "_parent", "depth")
 
     def __init__(self, found: Found, *, implicit: bool, parent: RawElements | None = None) -> None:
         self._found = found
         self._implicit = implicit
         self._parent = parent
-        self._depth: int = parent._depth + 1 if parent else 0
+        self.depth: int = parent.depth + 1 if parent else 0
         self._items: dict[int, Sequence[RawElements]] = {}
 
     def _vr(self, recorded: bytes, tag: Attribute) -> str:
         if recorded and recorded != b"UN":
             return recorded.decode("ascii")
         if tag.vr == "US/SS":
-            return "SS" if self._signed else "US"
+            return "SS" if self.signed else "US"
         return tag.vr
 
     @property
-    def _signed(self) -> bool:
+    def signed(self) -> bool:
+        """Whether the pixels around it are signed."""
         if tags.PIXEL_REPRESENTATION in self._found or self._parent is None:
             return self.integer(tags.PIXEL_REPRESENTATION) == 1
-        return self._parent._signed
+        return self._parent.signed
+
+    def fingerprint(self, names: Sequence[Attribute]) -> Hashable:
+        """Return the bytes of the values; None within sequences, where the data set around has a say."""
+        return None if self._parent else (self._implicit, *map(self._found.get, names))
 
     def values(self, tag: Attribute) -> tuple[Value, ...]:
         """Return the values as they are recorded."""
@@ -172,6 +182,39 @@ class RawElements(Elements):
         # A tag is written as two 16-bit numbers, group first.
         return tuple([(v & 0xFFFF) << 16 | v >> 16 for v in values]) if vr == "AT" else values
 
+    def numbers(self, tag: Attribute) -> tuple[float, ...]:
+        """Return the values as numbers; decimal strings without going through text."""
+        found = self._found.get(tag)
+        if found is None:
+            return ()
+        if found[0] == b"DS" and found[1]:
+            try:
+                numbers = tuple(map(float, found[1].split(b"\\")))
+            except ValueError:
+                # Padded with nulls, empty, or no number: the slow way knows.
+                return super().numbers(tag)
+            if math.isfinite(sum(numbers)):
+                return numbers
+        return super().numbers(tag)
+
+    def number(self, tag: Attribute) -> float | None:
+        """Return the first value as a number; see `numbers`."""
+        found = self._found.get(tag)
+        if found is None:
+            return None
+        vr, raw = found
+        if vr == b"US" and len(raw) == 2:
+            return raw[0] | raw[1] << 8
+        if vr in _TEXT_NUMBERS:
+            try:
+                number = float(raw)
+            except ValueError:
+                # Several values, padded with nulls, empty, or no number: the slow way knows.
+                return super().number(tag)
+            if math.isfinite(number):
+                return number
+        return super().number(tag)
+
     def _split(self, raw: bytes, vr: str) -> tuple[str, ...]:
         text = self._decoded(raw, vr).rstrip("\0 ")
         if "\\" in text:
@@ -183,13 +226,14 @@ class RawElements(Elements):
             return raw.decode("ascii")
         if vr not in _NATURAL_LANGUAGE:
             return raw.decode("latin-1")
-        return _in_character_set(raw, self._character_sets)
+        return _in_character_set(raw, self.character_sets)
 
     @property
-    def _character_sets(self) -> tuple[str, ...]:
+    def character_sets(self) -> tuple[str, ...]:
+        """How natural language is encoded."""
         if tags.SPECIFIC_CHARACTER_SET in self._found or self._parent is None:
             return self.texts(tags.SPECIFIC_CHARACTER_SET)
-        return self._parent._character_sets
+        return self._parent.character_sets
 
     def data(self, tag: Attribute) -> bytes | None:
         """Return the bytes of the value."""
@@ -206,7 +250,7 @@ class RawElements(Elements):
         found = self._found.get(tag)
         if not found or not found[1]:
             return ()
-        if self._depth >= MAX_DEPTH:
+        if self.depth >= MAX_DEPTH:
             raise LimitError(f"sequences are nested more than {MAX_DEPTH} deep at {tag!r}")
         vr, data = found
         implicit = self._implicit or vr == b"UN"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TYPE_CHECKING, Final, cast
 
 import numpy as np
@@ -10,11 +9,12 @@ import numpy as np
 from loadstone.errors import MetadataError
 from loadstone.metadata import ImagePlane, Scaling, VoiLut
 from loadstone_wado import tags
+from loadstone_wado.lazy import lazy
+from loadstone_wado.memo import Memo
 from loadstone_wado.values import scaling, voi_lut
 
 if TYPE_CHECKING:
     from loadstone_wado.elements import Elements
-    from loadstone_wado.instance import Instance
     from loadstone_wado.tags import Attribute
 
 __all__ = ["Frame"]
@@ -31,22 +31,24 @@ class Frame:
 
     Parameters
     ----------
-    instance
-        The object.
+    elements
+        The attributes of the object.
     number
         From 1.
+    source
+        What the object is, for messages.
     """
 
-    def __init__(self, instance: Instance, number: int) -> None:
-        self.instance = instance
+    def __init__(self, elements: Elements, number: int, *, source: str) -> None:
+        self.elements = elements
         self.number = number
+        self.source = source
 
-    @cached_property
+    @lazy
     def groups(self) -> tuple[Elements, ...]:
         """The functional groups of this frame: its own, then the shared ones (DICOM PS3.3 C.7.6.16)."""
-        elements = self.instance.elements
-        own = elements.items(tags.PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE)
-        shared = elements.item(tags.SHARED_FUNCTIONAL_GROUPS_SEQUENCE)
+        own = self.elements.items(tags.PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE)
+        shared = self.elements.item(tags.SHARED_FUNCTIONAL_GROUPS_SEQUENCE)
         found = [own[self.number - 1]] if self.number <= len(own) else []
         return (*found, shared) if shared else tuple(found)
 
@@ -65,19 +67,19 @@ class Frame:
             item = groups.item(group)
             if item is not None and item.values(tag):
                 return item
-        return self.instance.elements
+        return self.elements
 
-    @cached_property
+    @lazy
     def image_position_patient(self) -> Vector3 | None:
         """Centre of the first pixel, LPS, mm."""
         position = self._vector(tags.PLANE_POSITION_SEQUENCE, tags.IMAGE_POSITION_PATIENT, 3)
-        if position and self.instance.sop_class_uid == RT_DOSE_STORAGE:
+        if position and self.elements.text(tags.SOP_CLASS_UID) == RT_DOSE_STORAGE:
             return self._dose_position(cast("Vector3", position))
         return cast("Vector3 | None", position)
 
     def _dose_position(self, first: Vector3) -> Vector3 | None:
         """Place a frame of an RT dose by GridFrameOffsetVector (DICOM PS3.3 C.8.8.3.2)."""
-        offsets = self.instance.elements.numbers(tags.GRID_FRAME_OFFSET_VECTOR)
+        offsets = self.elements.numbers(tags.GRID_FRAME_OFFSET_VECTOR)
         orientation = self.image_orientation_patient
         if self.number == 1:
             return first
@@ -89,51 +91,63 @@ class Frame:
         step = np.cross(orientation[:3], orientation[3:]) * offsets[self.number - 1]
         return cast("Vector3", tuple((np.array(first) + step).tolist()))
 
-    @cached_property
+    @lazy
     def image_orientation_patient(self) -> Vector6 | None:
         """Unit vectors along a row and along a column, LPS."""
         found = self._vector(tags.PLANE_ORIENTATION_SEQUENCE, tags.IMAGE_ORIENTATION_PATIENT, 6)
         return cast("Vector6 | None", found)
 
-    @cached_property
+    @lazy
     def pixel_spacing(self) -> tuple[float, float] | None:
         """Distance between rows, then between columns, in mm."""
         spacing = self._vector(tags.PIXEL_MEASURES_SEQUENCE, tags.PIXEL_SPACING, 2)
         if spacing and min(spacing) <= 0:
-            raise MetadataError(f"PixelSpacing is {spacing}", source=self.instance.source)
+            raise MetadataError(f"PixelSpacing is {spacing}", source=self.source)
         return cast("tuple[float, float] | None", spacing)
 
-    @cached_property
+    @lazy
     def slice_thickness(self) -> float | None:
         """Nominal thickness in mm."""
         return self._number(tags.PIXEL_MEASURES_SEQUENCE, tags.SLICE_THICKNESS)
 
-    @cached_property
+    @lazy
     def spacing_between_slices(self) -> float | None:
         """As recorded, in mm."""
         return self._number(tags.PIXEL_MEASURES_SEQUENCE, tags.SPACING_BETWEEN_SLICES)
 
-    @cached_property
+    @lazy
     def position_decimals(self) -> int | None:
         """Decimals of the text of the position: the precision of what is known."""
         tag = tags.IMAGE_POSITION_PATIENT
         texts = self.holder(tags.PLANE_POSITION_SEQUENCE, tag).texts(tag)
         return max(map(_decimals, texts)) if texts else None
 
-    @cached_property
+    @lazy
     def plane(self) -> ImagePlane:
         """Where the frame lies in space."""
+        grid = self._grid() if self.groups else _GRIDS.get(self.elements, lambda _: self._grid())
         return ImagePlane(
-            self.pixel_spacing,
+            grid.pixel_spacing,
             self.image_position_patient,
-            self.image_orientation_patient,
-            self.slice_thickness,
-            self.spacing_between_slices,
-            self.instance.frame_of_reference_uid,
+            grid.image_orientation_patient,
+            grid.slice_thickness,
+            grid.spacing_between_slices,
+            grid.frame_of_reference_uid,
             self.position_decimals,
         )
 
-    @cached_property
+    def _grid(self) -> ImagePlane:
+        """Return the plane without its position."""
+        return ImagePlane(
+            self.pixel_spacing,
+            None,
+            self.image_orientation_patient,
+            self.slice_thickness,
+            self.spacing_between_slices,
+            self.elements.text(tags.FRAME_OF_REFERENCE_UID) or None,
+        )
+
+    @lazy
     def scaling(self) -> Scaling:
         """
         Slope, intercept and units of the frame.
@@ -143,12 +157,16 @@ class Frame:
         MetadataError
             If the slope is zero.
         """
-        return scaling(self)
+        if self.groups:
+            return scaling(self)
+        return _SCALINGS.get(self.elements, lambda _: scaling(self))
 
-    @cached_property
+    @lazy
     def voi_lut(self) -> VoiLut:
         """How the frame is meant to be shown."""
-        return voi_lut(self)
+        if self.groups:
+            return voi_lut(self)
+        return _VOI_LUTS.get(self.elements, lambda _: voi_lut(self))
 
     def _vector(self, group: Attribute, tag: Attribute, length: int) -> tuple[float, ...] | None:
         numbers = self.holder(group, tag).numbers(tag)
@@ -157,12 +175,40 @@ class Frame:
         if len(numbers) != length:
             raise MetadataError(
                 f"attribute {tag!r} has {len(numbers)} values in place of {length}",
-                source=self.instance.source,
+                source=self.source,
             )
         return numbers
 
     def _number(self, group: Attribute, tag: Attribute) -> float | None:
         return self.holder(group, tag).number(tag)
+
+
+_SCALINGS: Final = Memo[Scaling](
+    tags.MODALITY,
+    tags.RESCALE_SLOPE,
+    tags.RESCALE_INTERCEPT,
+    tags.RESCALE_TYPE,
+    tags.UNITS,
+    tags.DOSE_UNITS,
+    tags.DOSE_GRID_SCALING,
+    tags.SPECIFIC_CHARACTER_SET,
+)
+_VOI_LUTS: Final = Memo[VoiLut](
+    tags.WINDOW_CENTER,
+    tags.WINDOW_WIDTH,
+    tags.WINDOW_CENTER_WIDTH_EXPLANATION,
+    tags.VOI_LUT_FUNCTION,
+    tags.VOI_LUT_SEQUENCE,
+    tags.PIXEL_REPRESENTATION,
+    tags.SPECIFIC_CHARACTER_SET,
+)
+_GRIDS: Final = Memo[ImagePlane](
+    tags.PIXEL_SPACING,
+    tags.IMAGE_ORIENTATION_PATIENT,
+    tags.SLICE_THICKNESS,
+    tags.SPACING_BETWEEN_SLICES,
+    tags.FRAME_OF_REFERENCE_UID,
+)
 
 
 def _decimals(text: str) -> int:

@@ -1,14 +1,13 @@
 """
 Where the bytes of each frame are (DICOM PS3.5 8.2 and A.4), and reading only those.
 
-Native frames lie one after the other; encapsulated ones are fragments, found by the extended offset table, else the
-basic one, else by looking at the fragments. A table is believed only where it leads to an item.
+Native frames lie one after the other; encapsulated ones are fragments, found by the extended offset table,
+else the basic one, else by looking at the fragments. A table is believed only where it leads to an item.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from struct import Struct, unpack_from
 from typing import TYPE_CHECKING, Final
 
@@ -17,6 +16,7 @@ import numpy as np
 from loadstone.errors import IntegrityError, LimitError, MetadataError, UnsupportedError
 from loadstone_wado import tags
 from loadstone_wado.blobs import MemoryBlob
+from loadstone_wado.lazy import lazy
 from loadstone_wado.transfer_syntaxes import ENCAPSULATED, EXPLICIT_VR_BIG_ENDIAN, NATIVE, name_of
 
 if TYPE_CHECKING:
@@ -155,7 +155,8 @@ class FrameReader:
         available = min(pixels.length or 0, self._blob.size - pixels.offset)
         if last > available:
             raise IntegrityError(
-                f"the pixel data ends before frame {number}: {last:,} bytes are needed, {available:,} are there",
+                f"the pixel data ends before frame {number} does: "
+                f"{last:,} bytes are needed, {available:,} are there",
                 source=self._blob.source,
                 hint="The object is truncated, or its attributes are wrong.",
             )
@@ -176,7 +177,8 @@ class FrameReader:
         full = layout.rows * layout.columns * 3 * layout.bits_allocated // 8 * layout.frames
         if layout.subsampled and pixels.length >= full:
             raise IntegrityError(
-                f"the pixel data has {pixels.length:,} bytes, too many for {layout.photometric_interpretation}",
+                f"the pixel data has {pixels.length:,} bytes, "
+                f"too many for {layout.photometric_interpretation}",
                 source=self._blob.source,
                 hint="The photometric interpretation is probably YBR_FULL or RGB.",
             )
@@ -243,7 +245,7 @@ class FrameReader:
             )
         return frames[number - 1]
 
-    @cached_property
+    @lazy
     def _basic_table(self) -> tuple[int, ...]:
         head = self._blob.read(self._pixels.offset, 8)
         if len(head) < 8 or _HEADER(head)[0] != _ITEM:
@@ -256,7 +258,7 @@ class FrameReader:
             )
         return unpack_from(f"<{length // 4}I", data)
 
-    @cached_property
+    @lazy
     def _extended_table(self) -> tuple[int, ...]:
         offsets = self.instance.elements.data(tags.EXTENDED_OFFSET_TABLE)
         return unpack_from(f"<{len(offsets) // 8}Q", offsets) if offsets else ()
@@ -305,7 +307,7 @@ class FrameReader:
             hint="The table is wrong; the object must be repaired before it can be read.",
         )
 
-    @cached_property
+    @lazy
     def _fragments_by_frame(self) -> list[list[_Fragment]]:
         """Fragments of each frame where there is no table."""
         fragments = _walk(self._blob, self._start, self._most)

@@ -1,13 +1,13 @@
 """
 The header of a Part-10 object: the attributes that images need, and where the pixel data starts.
 
-Plain headers are walked by `walk` (some 10 µs). Whatever is unusual (big endian, no preamble, a length that leads
-nowhere, a VR that does not exist) is read by pydicom, which is twenty times slower and knows how to recover.
+Plain headers are walked by `walk` (some 10 µs). Whatever is unusual (big endian, no preamble, a length that
+leads nowhere, a VR that does not exist) is read by pydicom, which is twenty times slower and knows how to
+recover.
 """
 
 from __future__ import annotations
 
-import io
 import zlib
 from dataclasses import dataclass
 from struct import Struct
@@ -27,6 +27,8 @@ from loadstone_wado.transfer_syntaxes import (
 from loadstone_wado.walk import Found, Pixels, UnusualHeaderError, walk
 
 if TYPE_CHECKING:
+    import io
+
     from pydicom.dataset import Dataset
 
     from loadstone.settings import Settings
@@ -99,8 +101,6 @@ def read_header(blob: Blob, settings: Settings) -> Header:
         transfer_syntax_uid, position = _read_meta(first)
         if transfer_syntax_uid == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
             return _read_deflated(blob, position, settings)
-        if transfer_syntax_uid == EXPLICIT_VR_BIG_ENDIAN:
-            raise UnusualHeaderError
         implicit = transfer_syntax_uid == IMPLICIT_VR_LITTLE_ENDIAN
         found, pixels = _walk(blob, first, position, implicit=implicit)
     except UnusualHeaderError:
@@ -109,7 +109,7 @@ def read_header(blob: Blob, settings: Settings) -> Header:
 
 
 def _read_meta(data: bytes) -> tuple[str, int]:
-    """Return the transfer syntax and where the data set starts."""
+    """Return the transfer syntax and where the data set starts; refuse what the walk cannot walk."""
     if data[128:132] != b"DICM":
         raise UnusualHeaderError
     position = 132
@@ -128,9 +128,10 @@ def _read_meta(data: bytes) -> tuple[str, int]:
                 uid = data[start:position]
     except StructError:
         raise UnusualHeaderError from None
-    if not uid:
+    text = uid.rstrip(b"\0 ").decode("latin-1")
+    if text in {"", EXPLICIT_VR_BIG_ENDIAN}:
         raise UnusualHeaderError
-    return uid.rstrip(b"\0 ").decode("latin-1"), position
+    return text, position
 
 
 def _walk(blob: Blob, window: bytes, position: int, *, implicit: bool) -> tuple[Found, PixelElement | None]:

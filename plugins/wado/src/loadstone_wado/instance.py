@@ -1,13 +1,13 @@
 """
 One DICOM object: all that images need to know of it, wherever it comes from.
 
-`Instance` stands between where bytes come from (a file, a server's answer, DICOM JSON) and how they are decoded. Its
-attributes have their standard names in snake case, and are decoded when they are first asked for.
+`Instance` stands between where bytes come from (a file, a server's answer, DICOM JSON) and how they are
+decoded. Its attributes have their standard names in snake case, and are decoded when they are first asked
+for.
 """
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from loadstone.errors import MetadataError, UnsupportedError
@@ -17,6 +17,7 @@ from loadstone_wado.elements import DatasetElements, JsonElements
 from loadstone_wado.frame import Frame
 from loadstone_wado.headers import PixelElement, read_dataset, read_header
 from loadstone_wado.layout import PixelLayout, pixel_layout
+from loadstone_wado.lazy import lazy
 from loadstone_wado.naming import naming
 from loadstone_wado.output import Output, describe_output
 from loadstone_wado.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, name_of
@@ -199,10 +200,10 @@ class Instance:
                 raise MetadataError(
                     f"there is no frame {number}, the object has {self.number_of_frames}", source=self.source
                 )
-            frame = self._frames[number] = Frame(self, number)
+            frame = self._frames[number] = Frame(self.elements, number, source=self.source)
         return frame
 
-    @cached_property
+    @lazy
     def layout(self) -> PixelLayout:
         """
         How the pixels are stored.
@@ -264,68 +265,68 @@ class Instance:
         wide = self.elements.integer(tags.BITS_ALLOCATED) == 64
         return tags.DOUBLE_FLOAT_PIXEL_DATA if wide else tags.FLOAT_PIXEL_DATA
 
-    @cached_property
+    @lazy
     def number_of_frames(self) -> int:
         """NumberOfFrames; 1 when not recorded."""
         return max(1, self.elements.integer(tags.NUMBER_OF_FRAMES) or 1)
 
-    @cached_property
+    @lazy
     def sop_class_uid(self) -> str:
         """Kind of object."""
         return self.elements.text(tags.SOP_CLASS_UID)
 
-    @cached_property
+    @lazy
     def sop_instance_uid(self) -> str:
         """UID of the object."""
         return self.elements.text(tags.SOP_INSTANCE_UID)
 
-    @cached_property
+    @lazy
     def series_instance_uid(self) -> str:
         """UID of its series."""
         return self.elements.text(tags.SERIES_INSTANCE_UID)
 
-    @cached_property
+    @lazy
     def study_instance_uid(self) -> str:
         """UID of its study."""
         return self.elements.text(tags.STUDY_INSTANCE_UID)
 
-    @cached_property
+    @lazy
     def frame_of_reference_uid(self) -> str | None:
         """UID of its coordinate system."""
         return self.elements.text(tags.FRAME_OF_REFERENCE_UID) or None
 
-    @cached_property
+    @lazy
     def modality(self) -> str:
-        """CT, MR, PT, …"""
+        """Kind of equipment: CT, MR, PT."""
         return self.elements.text(tags.MODALITY)
 
-    @cached_property
+    @lazy
     def instance_number(self) -> int | None:
         """Number within its series."""
         return self.elements.integer(tags.INSTANCE_NUMBER)
 
-    @cached_property
+    @lazy
     def acquisition_number(self) -> int | None:
         """Number of the acquisition."""
         return self.elements.integer(tags.ACQUISITION_NUMBER)
 
-    @cached_property
+    @lazy
     def image_type(self) -> tuple[str, ...]:
-        """ORIGINAL or DERIVED, PRIMARY or SECONDARY, …"""
+        """ORIGINAL or DERIVED, PRIMARY or SECONDARY, and what the vendor adds."""
         return self.elements.texts(tags.IMAGE_TYPE)
 
-    @cached_property
+    @lazy
     def inverted(self) -> bool:
         """Whether the presentation LUT shape is INVERSE."""
         return self.elements.text(tags.PRESENTATION_LUT_SHAPE) == "INVERSE"
 
-    @cached_property
+    @lazy
     def imager_pixel_spacing(self) -> tuple[float, float] | None:
         """Spacing at the detector in mm (rows, columns), which is not the patient's."""
         spacing = self.elements.numbers(tags.IMAGER_PIXEL_SPACING)
         return spacing if len(spacing) == 2 else None
 
-    @cached_property
+    @lazy
     def pixel_padding(self) -> tuple[float, float] | None:
         """Lowest and highest stored value that stand for 'no data' (DICOM PS3.3 C.7.5.1.1.2)."""
         value = self.elements.number(tags.PIXEL_PADDING_VALUE)

@@ -9,6 +9,7 @@ import numpy as np
 
 from loadstone.errors import LimitError, MetadataError, UnsupportedError
 from loadstone_wado import tags
+from loadstone_wado.memo import Memo
 from loadstone_wado.naming import naming
 
 if TYPE_CHECKING:
@@ -99,19 +100,22 @@ def pixel_layout(elements: Elements, settings: Settings, *, pixel_tag: int, sour
         If samples have a size that no array can hold.
     """
     with naming(source):
-        return _checked(elements, settings, pixel_tag)
+        layout = _LAYOUTS[pixel_tag].get(elements, lambda each: _described(each, pixel_tag))
+        _check_limits(layout, settings)
+        return layout
 
 
-def _checked(elements: Elements, settings: Settings, pixel_tag: int) -> PixelLayout:
+def _described(elements: Elements, pixel_tag: int) -> PixelLayout:
     rows, columns = _needed(elements, tags.ROWS, "Rows"), _needed(elements, tags.COLUMNS, "Columns")
     samples = _needed(elements, tags.SAMPLES_PER_PIXEL, "SamplesPerPixel")
     frames = elements.integer(tags.NUMBER_OF_FRAMES) or 1
     bits_allocated, bits_stored, dtype = _sample(elements, pixel_tag)
     photometric = _photometric_interpretation(elements, samples)
-    _check_size(rows, columns, frames, settings)
+    if frames < 1:
+        raise MetadataError(f"NumberOfFrames is {frames}")
     pixels = rows * columns
     subsampled = photometric in _SUBSAMPLED and samples == 3
-    layout = PixelLayout(
+    return PixelLayout(
         rows=rows,
         columns=columns,
         samples=samples,
@@ -125,12 +129,6 @@ def _checked(elements: Elements, settings: Settings, pixel_tag: int) -> PixelLay
         shape=(rows, columns) if samples == 1 else (rows, columns, samples),
         frame_bits=pixels * bits_allocated * (2 if subsampled else samples),
     )
-    if layout.decoded_bytes > settings.max_image_bytes:
-        raise LimitError(
-            f"a frame decodes to {layout.decoded_bytes:,} bytes, the limit is {settings.max_image_bytes:,}",
-            hint="Raise max_image_bytes in the settings if you trust the object.",
-        )
-    return layout
 
 
 def _needed(elements: Elements, tag: tags.Attribute, name: str) -> int:
@@ -171,16 +169,30 @@ def _photometric_interpretation(elements: Elements, samples: int) -> str:
     return photometric
 
 
-def _check_size(rows: int, columns: int, frames: int, settings: Settings) -> None:
-    if rows * columns > settings.max_pixels:
-        raise LimitError(
-            f"a frame has {rows} x {columns} pixels, the limit is {settings.max_pixels:,}",
-            hint="Raise max_pixels in the settings if you trust the object.",
-        )
-    if frames < 1:
-        raise MetadataError(f"NumberOfFrames is {frames}")
-    if frames > settings.max_frames:
-        raise LimitError(
-            f"the object has {frames:,} frames, the limit is {settings.max_frames:,}",
-            hint="Raise max_frames in the settings if you trust the object.",
-        )
+def _check_limits(layout: PixelLayout, settings: Settings) -> None:
+    for name, size, limit in (
+        ("max_pixels", layout.rows * layout.columns, settings.max_pixels),
+        ("max_frames", layout.frames, settings.max_frames),
+        ("max_image_bytes", layout.decoded_bytes, settings.max_image_bytes),
+    ):
+        if size > limit:
+            raise LimitError(
+                f"the image is larger than {name} allows: {size:,} where the limit is {limit:,}",
+                hint=f"Raise {name} in the settings if you trust the object.",
+            )
+
+
+_LAYOUTS: Final[dict[int, Memo[PixelLayout]]] = {
+    tag: Memo[PixelLayout](
+        tags.ROWS,
+        tags.COLUMNS,
+        tags.SAMPLES_PER_PIXEL,
+        tags.NUMBER_OF_FRAMES,
+        tags.BITS_ALLOCATED,
+        tags.BITS_STORED,
+        tags.PIXEL_REPRESENTATION,
+        tags.PHOTOMETRIC_INTERPRETATION,
+        tags.PLANAR_CONFIGURATION,
+    )
+    for tag in (tags.PIXEL_DATA, tags.FLOAT_PIXEL_DATA, tags.DOUBLE_FLOAT_PIXEL_DATA)
+}

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from loadstone_wado.palettes import Palette, read_palette
 from loadstone_wado.values import LookUpTable, modality_table
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from loadstone_wado.instance import Instance
     from loadstone_wado.layout import PixelLayout
 

@@ -1,8 +1,8 @@
 """
 The attributes that images need, by name: tag and value representation.
 
-Only what is listed here is kept by the tag walk of `headers`; everything else is skipped without building an object.
-To need one more attribute, add its line.
+Only what is listed here is kept by the tag walk of `headers`; everything else is skipped without building an
+object. To need one more attribute, add its line.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ class Attribute(int):
     """A tag (it is the `int` ``0xGGGGEEEE``) that knows its value representation."""
 
     vr: str
-    """Value representation, where the file does not say (implicit VR, UN). ``US/SS``: by PixelRepresentation."""
+    """
+    Value representation, where the file does not say (implicit VR, UN). ``US/SS``: by PixelRepresentation.
+    """
 
     def __new__(cls, tag: int, vr: str) -> Self:
         """Return the tag `tag` with the value representation `vr`."""

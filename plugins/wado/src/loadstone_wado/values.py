@@ -1,4 +1,4 @@
-"""What stored values mean: slope, intercept and units of a frame, modality LUT, windows (DICOM PS3.3 C.11)."""
+"""What stored values mean: slope, intercept and units, modality LUT, windows (DICOM PS3.3 C.11)."""
 
 from __future__ import annotations
 
@@ -84,21 +84,20 @@ def scaling(frame: Frame) -> Scaling:
     MetadataError
         If the slope is zero.
     """
-    instance = frame.instance
-    dose = instance.elements.number(tags.DOSE_GRID_SCALING)
+    dose = frame.elements.number(tags.DOSE_GRID_SCALING)
     if dose is not None:
-        slope, intercept, units = dose, 0.0, _dose_units(instance.elements)
+        slope, intercept, units = dose, 0.0, _dose_units(frame.elements)
     else:
         recorded = modality_lut(frame)
         if recorded.rescale_slope is None and recorded.rescale_intercept is None:
-            return Scaling(units=_recorded_units(frame) if instance.modality == "PT" else "")
+            return Scaling(units=_recorded_units(frame) if frame.elements.text(tags.MODALITY) == "PT" else "")
         slope = 1.0 if recorded.rescale_slope is None else recorded.rescale_slope
         intercept = recorded.rescale_intercept or 0.0
         units = _rescaled_units(frame, recorded.rescale_type)
     if slope == 0:
         raise MetadataError(
             "the rescale slope is 0: all pixels would be the same",
-            source=instance.source,
+            source=frame.source,
             hint="Load it with scaled=False for the stored values.",
         )
     return Scaling(slope, intercept, units)
@@ -110,16 +109,16 @@ def _dose_units(elements: Elements) -> str:
 
 
 def _rescaled_units(frame: Frame, rescale_type: str | None) -> str:
-    if frame.instance.modality == "PT":
+    if frame.elements.text(tags.MODALITY) == "PT":
         return _recorded_units(frame)
     if rescale_type:
         return _RESCALE_TYPES.get(rescale_type.upper(), rescale_type)
     # DICOM PS3.3 C.8.2.1: without a type, CT is in Hounsfield units.
-    return "HU" if frame.instance.modality == "CT" else ""
+    return "HU" if frame.elements.text(tags.MODALITY) == "CT" else ""
 
 
 def _recorded_units(frame: Frame) -> str:
-    units = frame.instance.elements.text(tags.UNITS).upper()
+    units = frame.elements.text(tags.UNITS).upper()
     return _UNITS.get(units, units)
 
 
@@ -132,9 +131,9 @@ def modality_table(frame: Frame) -> LookUpTable | None:
     MetadataError
         If it is damaged.
     """
-    if frame.instance.modality in _PROJECTIONS:
+    if frame.elements.text(tags.MODALITY) in _PROJECTIONS:
         return None
-    item = frame.instance.elements.item(tags.MODALITY_LUT_SEQUENCE)
+    item = frame.elements.item(tags.MODALITY_LUT_SEQUENCE)
     if item is None or not item.values(tags.LUT_DESCRIPTOR):
         return None
     entries, first, bits = _table(item)
@@ -165,7 +164,7 @@ def voi_lut(frame: Frame) -> VoiLut:
     group = tags.FRAME_VOI_LUT_SEQUENCE
     holder = frame.holder(group, tags.WINDOW_CENTER)
     windows = _windows(holder)
-    item = frame.instance.elements.item(tags.VOI_LUT_SEQUENCE)
+    item = frame.elements.item(tags.VOI_LUT_SEQUENCE)
     if item is None or not item.values(tags.LUT_DESCRIPTOR):
         return VoiLut(windows)
     try:
@@ -173,6 +172,7 @@ def voi_lut(frame: Frame) -> VoiLut:
     except MetadataError:
         # How an image looks must not keep its values from being loaded.
         return VoiLut(windows)
+    entries.setflags(write=False)
     return VoiLut(windows, entries, first, bits)
 
 

@@ -1,9 +1,9 @@
 """
 A tag walk over bytes: finds the elements that `tags` names and skips the rest without building an object.
 
-It knows little endian, explicit and implicit VR, and sequences of defined and undefined length. Whatever else it
-meets it refuses with `UnusualHeaderError`, and the header is read by pydicom. Nothing is allocated by a length that
-the header claims: a value is sliced out of bytes that are there.
+It knows little endian, explicit and implicit VR, and sequences of defined and undefined length. Whatever else
+it meets it refuses with `UnusualHeaderError`, and the header is read by pydicom. Nothing is allocated by a
+length that the header claims: a value is sliced out of bytes that are there.
 """
 
 from __future__ import annotations
@@ -30,11 +30,14 @@ _EXPLICIT: Final = Struct("<I2sH").unpack_from
 _IMPLICIT: Final = Struct("<II").unpack_from
 _LONG: Final = Struct("<I").unpack_from
 
-# Keyed by the tag as its four bytes read as one little-endian number: element in the high half, group in the low.
-_WANTED: Final[Mapping[int, int]] = {
-    (tag & 0xFFFF) << 16 | tag >> 16: int(tag) for tag in tags.ATTRIBUTES.values()
-}
+# Keyed by the tag as its four bytes read as one little-endian number: element in the high half, group in
+# the low.
+_IS_PIXELS: Final = 0
 _PIXELS: Final = frozenset({tags.PIXEL_DATA, tags.FLOAT_PIXEL_DATA, tags.DOUBLE_FLOAT_PIXEL_DATA})
+_WANTED: Final[Mapping[int, int]] = {
+    (tag & 0xFFFF) << 16 | tag >> 16: _IS_PIXELS if tag in _PIXELS else int(tag)
+    for tag in tags.ATTRIBUTES.values()
+}
 _ITEM: Final = 0xE000FFFE
 _ITEM_END: Final = 0xE00DFFFE
 _SEQUENCE_END: Final = 0xE0DDFFFE
@@ -62,7 +65,11 @@ class Pixels:
         self.length = length
 
 
-def walk(data: bytes, position: int, found: Found, *, implicit: bool) -> tuple[int, int, Pixels | None]:
+Step = tuple[int, int, Pixels | None]
+"""Where the walk stopped, how many bytes it needs from there on, the pixel data if that was reached."""
+
+
+def walk(data: bytes, position: int, found: Found, *, implicit: bool) -> Step:
     """
     Walk over elements until the pixel data or the end of `data`.
 
@@ -97,29 +104,36 @@ def walk(data: bytes, position: int, found: Found, *, implicit: bool) -> tuple[i
         raise UnusualHeaderError from None
 
 
-def _walk_explicit(data: bytes, position: int, found: Found) -> tuple[int, int, Pixels | None]:
+def _walk_explicit(data: bytes, position: int, found: Found) -> Step:
+    # The hot loop of all reading: no calls but the necessary ones, globals as locals.
+    unpack, has_long_length, wanted = _EXPLICIT, _HAS_LONG_LENGTH.get, _WANTED.get
     end = len(data)
     while position + 12 <= end:
-        key, vr, length = _EXPLICIT(data, position)
-        long = _HAS_LONG_LENGTH.get(vr)
+        key, vr, length = unpack(data, position)
+        long = has_long_length(vr)
+        start = position + 8
         if long:
-            (length,) = _LONG(data, position + 8)
-            start = position + 12
+            (length,) = _LONG(data, start)
+            start += 4
         elif long is None:
             raise UnusualHeaderError
-        else:
-            start = position + 8
-        if key in _WANTED or length == UNDEFINED:
-            done = _keep(data, position, (key, vr, start, length), found)
+        tag = wanted(key)
+        if length == UNDEFINED or tag == _IS_PIXELS:
+            done = _special(data, position, (key, vr, start, length), found)
             if isinstance(done, tuple):
                 return done
             position = done
-        else:
-            position = start + length
+            continue
+        stop = start + length
+        if tag is not None:
+            if stop > end:
+                return position, stop - position, None
+            found[tag] = vr, data[start:stop]
+        position = stop
     return _tail(data, position, found)
 
 
-def _tail(data: bytes, position: int, found: Found) -> tuple[int, int, Pixels | None]:
+def _tail(data: bytes, position: int, found: Found) -> Step:
     """Take an element that is shorter than the longest element header, at the end of `data`."""
     if position + 8 <= len(data):
         key, vr, length = _EXPLICIT(data, position)
@@ -131,40 +145,39 @@ def _tail(data: bytes, position: int, found: Found) -> tuple[int, int, Pixels | 
     return position, 12, None
 
 
-def _walk_implicit(data: bytes, position: int, found: Found) -> tuple[int, int, Pixels | None]:
+def _walk_implicit(data: bytes, position: int, found: Found) -> Step:
     end = len(data)
     while position + 8 <= end:
         key, length = _IMPLICIT(data, position)
-        if key in _WANTED or length == UNDEFINED:
-            done = _keep(data, position, (key, b"", position + 8, length), found)
+        tag = _WANTED.get(key)
+        start = position + 8
+        if length == UNDEFINED or tag == _IS_PIXELS:
+            done = _special(data, position, (key, b"", start, length), found)
             if isinstance(done, tuple):
                 return done
             position = done
-        else:
-            position += 8 + length
+            continue
+        stop = start + length
+        if tag is not None:
+            if stop > end:
+                return position, stop - position, None
+            found[tag] = b"", data[start:stop]
+        position = stop
     return position, 8, None
 
 
-def _keep(
-    data: bytes, position: int, element: tuple[int, bytes, int, int], found: Found
-) -> int | tuple[int, int, Pixels | None]:
-    """Take one element into `found`; return where the next one starts, or how the walk ends."""
+def _special(data: bytes, position: int, element: tuple[int, bytes, int, int], found: Found) -> int | Step:
+    """Handle pixel data and undefined lengths; return where the next element starts, or how the walk ends."""
     key, vr, start, length = element
-    tag = _WANTED.get(key, 0)
-    if tag in _PIXELS:
+    if _WANTED.get(key) == _IS_PIXELS:
+        tag = (key & 0xFFFF) << 16 | key >> 16
         return position, 0, Pixels(tag, vr, start, length)
-    if length == UNDEFINED:
-        return _keep_undefined(data, position, element, found)
-    stop = start + length
-    if stop > len(data):
-        return position, stop - position, None
-    found[tag] = vr, data[start:stop]
-    return stop
+    return _keep_undefined(data, position, element, found)
 
 
 def _keep_undefined(
     data: bytes, position: int, element: tuple[int, bytes, int, int], found: Found
-) -> int | tuple[int, int, Pixels | None]:
+) -> int | Step:
     key, vr, start, _ = element
     if vr not in {b"", b"SQ", b"UN"}:
         raise UnusualHeaderError

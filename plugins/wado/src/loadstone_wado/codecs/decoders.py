@@ -1,7 +1,8 @@
 """
-Codestreams to arrays with imagecodecs, which decodes without the interpreter's lock and straight into the array.
+Codestreams to arrays with imagecodecs.
 
-Each decoder writes stored values into an array with the shape and dtype of the layout.
+It decodes without the interpreter's lock and straight into the array. Each decoder writes stored values into
+an array with the shape and dtype of the layout.
 """
 
 from __future__ import annotations

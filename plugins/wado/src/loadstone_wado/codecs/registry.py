@@ -141,7 +141,8 @@ def _compare(codestream: Codestream, layout: PixelLayout) -> None:
     # Precision below BitsAllocated is legal (12 of 16), and BitsStored is often wrong by a few bits.
     if codestream.precision > layout.dtype.itemsize * 8:
         raise IntegrityError(
-            f"the codestream has {codestream.precision} bits a sample, BitsAllocated is {layout.bits_allocated}"
+            f"the codestream has {codestream.precision} bits a sample, "
+            f"the attributes say {layout.bits_allocated}"
         )
 
 

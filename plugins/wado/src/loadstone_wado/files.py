@@ -1,0 +1,136 @@
+"""``dicomfile:``: a Part-10 file, one of its frames, or a folder of files."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from loadstone import (
+    Image,
+    ImageId,
+    ImageStack,
+    InvalidIdError,
+    LoadstoneError,
+    VolumeId,
+    path_of,
+)
+from loadstone.geometry import Finding, FindingKind
+from loadstone.ids import rest_of
+from loadstone_wado.decode import decode_frame, is_direct, load_frame
+from loadstone_wado.modules import frame_modules
+from loadstone_wado.naming import frame_of
+from loadstone_wado.series import Member, stacks_of
+from loadstone_wado.sources.file import StoredObject, file_status, stored_object
+from loadstone_wado.sources.folder import Folder, scan_folder
+
+if TYPE_CHECKING:
+    from loadstone import LoadContext
+    from loadstone.metadata import Modules
+
+__all__ = ["canonical", "load", "load_many", "metadata", "open_volumes"]
+
+
+def canonical(image_id: ImageId) -> str:
+    """Name the frame of a file in one way."""
+    return f"dicomfile:{image_id.locator}?frame={frame_of(image_id)}"
+
+
+def load(image_id: ImageId, context: LoadContext) -> Image:
+    """Load one frame of a file."""
+    return _load(image_id, context.for_image(image_id))
+
+
+def load_many(
+    image_ids: Sequence[ImageId], context: LoadContext
+) -> Iterator[tuple[ImageId, Image | Exception]]:
+    """Load frames of files, one after the other."""
+    for image_id in image_ids:
+        try:
+            yield image_id, _load(image_id, context.for_image(image_id))
+        except LoadstoneError as error:
+            yield image_id, error
+
+
+def _load(image_id: ImageId, context: LoadContext) -> Image:
+    stored = stored_object(path_of(image_id.locator), context)
+    number = frame_of(image_id)
+    scaled = context.options.scaled
+    with stored.frames() as reader:
+        if is_direct(stored.instance, scaled=scaled):
+            with context.reading():
+                return load_frame(reader, number, scaled=scaled, allocate=context.allocate)
+        with context.reading():
+            encoded = reader.read(number)
+    with context.computing():
+        return decode_frame(stored.instance, number, encoded, scaled=scaled, allocate=context.allocate)
+
+
+def metadata(image_ids: Sequence[ImageId], context: LoadContext) -> Mapping[ImageId, Modules]:
+    """Describe frames of files."""
+    scaled = context.options.scaled
+    return {
+        image_id: frame_modules(
+            stored_object(path_of(image_id.locator), context).instance, frame_of(image_id), scaled=scaled
+        )
+        for image_id in image_ids
+    }
+
+
+def open_volumes(volume_id: VolumeId, context: LoadContext) -> Iterable[ImageStack]:
+    """
+    Describe the volumes of a file or folder.
+
+    Raises
+    ------
+    InvalidIdError
+        If the selections in the id match nothing.
+    LoadstoneError
+        As `scan_folder` and `stored_object`.
+    """
+    locator, selection = volume_id.split("series", "stack")
+    path = path_of(locator)
+    series = selection.get("series")
+    stack = volume_id.number("stack", selection["stack"], least=1) if "stack" in selection else None
+    if stat.S_ISDIR(file_status(path).st_mode):
+        folder = _folder(path, context)
+        members, findings = [_member(each) for each in folder.objects], _findings(folder)
+    else:
+        members, findings = [_member(stored_object(path, context))], ()
+        _ = members[0].instance.layout
+    stacks = stacks_of(members, f"dicomfile:{locator}", series=series, stack=stack, findings=findings)
+    if not stacks:
+        everything = "\n  ".join(each.volume_id for each in stacks_of(members, f"dicomfile:{locator}"))
+        raise InvalidIdError(
+            "there is no such series or stack", source=volume_id, hint=f"There are:\n  {everything}"
+        )
+    return stacks
+
+
+def _folder(path: str, context: LoadContext) -> Folder:
+    folder = scan_folder(os.path.abspath(path), context)
+    contents = hash(tuple(each.state for each in folder.objects))
+    return context.source(("folder", path, contents), lambda: folder)
+
+
+def _member(stored: StoredObject) -> Member:
+    rest = rest_of(stored.state.path)
+    if stored.instance.number_of_frames == 1:
+        return Member(stored.instance, partial("dicomfile:{0}".format, rest))
+    return Member(stored.instance, partial("dicomfile:{0}?frame={1}".format, rest))
+
+
+def _findings(folder: Folder) -> tuple[Finding, ...]:
+    """Say what was passed over."""
+    notes = [
+        (folder.not_dicom, "files are no DICOM objects"),
+        (folder.not_images, "DICOM files hold no image"),
+        (folder.duplicates, "files are copies of others"),
+    ]
+    found = [
+        Finding(FindingKind.NOTED, f"{count} {what} and were left out") for count, what in notes if count
+    ]
+    found += [Finding(FindingKind.NOTED, f"a file was left out: {error}") for error in folder.damaged]
+    return tuple(found)

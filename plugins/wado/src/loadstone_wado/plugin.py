@@ -1,0 +1,35 @@
+"""What this package gives to Loadstone: loaders for ``dicomfile:``, ``wadouri:`` and ``wadors:``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from loadstone import ImageLoader, VolumeLoader, hookimpl
+from loadstone_wado import files
+
+__all__ = ["loadstone_image_loaders", "loadstone_volume_loaders"]
+
+FILES_AT_A_TIME = 16
+"""Files that one worker reads in a row: enough to spread over the workers, few enough to share evenly."""
+
+
+@hookimpl
+def loadstone_image_loaders() -> Iterable[ImageLoader]:
+    """Return the loaders of images."""
+    return [
+        ImageLoader(
+            "dicomfile",
+            files.load,
+            load_many=files.load_many,
+            metadata=files.metadata,
+            canonical=files.canonical,
+            batch_size=FILES_AT_A_TIME,
+            summary="DICOM Part-10 files and folders",
+        ),
+    ]
+
+
+@hookimpl
+def loadstone_volume_loaders() -> Iterable[VolumeLoader]:
+    """Return the loaders of volumes."""
+    return [VolumeLoader("dicomfile", files.open_volumes, summary="DICOM files, folders, series")]
