@@ -1,1 +1,131 @@
-"""x."""
+"""
+Load medical images by name, through plugins.
+
+>>> image = loadstone.load_image("nifti:/data/t1.nii.gz?frame=90")  # doctest: +SKIP
+>>> volume = loadstone.load_volume("dicomfile:/data/ct")  # doctest: +SKIP
+
+Importing it looks which plugins are installed, and imports none of them.
+"""
+
+from __future__ import annotations
+
+from loadstone._api import (
+    create_volume,
+    default_session,
+    image_ids,
+    load_image,
+    load_volume,
+    load_volumes,
+    plugins,
+    refresh_plugins,
+    register_image_loader,
+    register_unknown_image_loader,
+    register_unknown_volume_loader,
+    register_volume_loader,
+    request_image,
+    request_volume,
+    to_id,
+    unregister_image_loader,
+    unregister_volume_loader,
+    volume_ids,
+)
+from loadstone._plugins import PluginPolicy, default_registry
+from loadstone.context import LoadContext
+from loadstone.errors import (
+    CacheFullError,
+    DecodeError,
+    FetchError,
+    GeometryError,
+    IntegrityError,
+    InvalidIdError,
+    LimitError,
+    LoadCancelled,
+    LoadCycleError,
+    LoadstoneError,
+    MetadataError,
+    PluginContractError,
+    PluginLoadError,
+    SchemeConflictError,
+    SecurityError,
+    UnknownSchemeError,
+    UnsupportedError,
+)
+from loadstone.geometry import GeometryPolicy
+from loadstone.hookspecs import (
+    ImageLoader,
+    ImageStack,
+    MetadataProvider,
+    VolumeHeader,
+    VolumeLoader,
+    VoxelSource,
+    hookimpl,
+)
+from loadstone.ids import ImageId, VolumeId
+from loadstone.image import Image, Quality
+from loadstone.load_object import LoadObject, Progress
+from loadstone.metadata import Window
+from loadstone.pools import RequestType
+from loadstone.session import Session
+from loadstone.settings import Settings
+from loadstone.volume import Volume
+
+__all__ = [
+    "CacheFullError",
+    "DecodeError",
+    "FetchError",
+    "GeometryError",
+    "GeometryPolicy",
+    "Image",
+    "ImageId",
+    "ImageLoader",
+    "ImageStack",
+    "IntegrityError",
+    "InvalidIdError",
+    "LimitError",
+    "LoadCancelled",
+    "LoadContext",
+    "LoadCycleError",
+    "LoadObject",
+    "LoadstoneError",
+    "MetadataError",
+    "MetadataProvider",
+    "PluginContractError",
+    "PluginLoadError",
+    "PluginPolicy",
+    "Progress",
+    "Quality",
+    "RequestType",
+    "SchemeConflictError",
+    "SecurityError",
+    "Session",
+    "Settings",
+    "UnknownSchemeError",
+    "UnsupportedError",
+    "Volume",
+    "VolumeHeader",
+    "VolumeId",
+    "VolumeLoader",
+    "VoxelSource",
+    "Window",
+    "create_volume",
+    "default_session",
+    "hookimpl",
+    "image_ids",
+    "load_image",
+    "load_volume",
+    "load_volumes",
+    "plugins",
+    "refresh_plugins",
+    "register_image_loader",
+    "register_unknown_image_loader",
+    "register_unknown_volume_loader",
+    "register_volume_loader",
+    "request_image",
+    "request_volume",
+    "to_id",
+    "unregister_image_loader",
+    "unregister_volume_loader",
+    "volume_ids",
+]
+
+default_registry()

@@ -1,4 +1,4 @@
-"""The functions of the package: the default session's, or inside a loader those of the session that it works for."""
+"""The functions of the package: the default session's; inside a loader, those of its own session."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def register_image_loader(
     load: ImageLoad | ImageLoader,
     *,
     replace: bool = False,
-    **fields: Any,  # noqa: ANN401 - fields of ImageLoader
+    **fields: Any,  # noqa: ANN401 - fields of VolumeLoader
 ) -> RegistrationHandle:
     """
     Register a loader of images for this process.
@@ -120,7 +120,7 @@ def register_image_loader(
 
 def register_volume_loader(
     scheme: str,
-    open: VolumeOpen | VolumeLoader,  # noqa: A002 - the field's name
+    open: VolumeOpen | VolumeLoader,
     *,
     replace: bool = False,
     **fields: Any,  # noqa: ANN401 - fields of VolumeLoader
@@ -144,7 +144,7 @@ def register_unknown_image_loader(load: ImageLoad | None) -> ImageLoad | None:
     return default_registry().register_unknown_image_loader(load)
 
 
-def register_unknown_volume_loader(open: VolumeOpen | None) -> VolumeOpen | None:  # noqa: A002
+def register_unknown_volume_loader(open: VolumeOpen | None) -> VolumeOpen | None:
     """Set what opens volumes of unknown schemes, and return what did before."""
     return default_registry().register_unknown_volume_loader(open)
 
@@ -157,5 +157,3 @@ def plugins() -> tuple[PluginInfo, ...]:
 def refresh_plugins() -> None:
     """Look again which plugins are installed."""
     default_registry().refresh()
-
-

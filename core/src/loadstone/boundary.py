@@ -23,6 +23,8 @@ def _translated(error: BaseException, identity: str) -> LoadstoneError:
         return FetchError(f"reading failed: {error.strerror or error}", source=identity, retryable=True)
     if isinstance(error, MemoryError):
         return LimitError("not enough memory", source=identity)
-    if type(error).__name__ == "CancelledError":  # asyncio's and concurrent.futures', without importing either
+    if (
+        type(error).__name__ == "CancelledError"
+    ):  # asyncio's and concurrent.futures', without importing either
         return LoadCancelled(source=identity)
     return DecodeError(f"the loader failed with {type(error).__name__}: {error}", source=identity)

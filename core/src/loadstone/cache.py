@@ -1,9 +1,9 @@
 """
 One memory budget for images, sources and volumes.
 
-What the cache keeps and what is in flight never exceed the budget, at any instant: memory is reserved before it is
-allocated. A reservation evicts the least recently used entries that are not pinned, or raises `CacheFullError` at
-once; it never waits, and evicts nothing when the space would not suffice anyway.
+What the cache keeps and what is in flight never exceed the budget, at any instant: memory is reserved before
+it is allocated. A reservation evicts the least recently used entries that are not pinned, or raises
+`CacheFullError` at once; it never waits, and evicts nothing when the space would not suffice anyway.
 """
 
 from __future__ import annotations
@@ -12,12 +12,15 @@ import logging
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from loadstone.errors import CacheFullError
-from loadstone.files import FileState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Hashable, Sequence
+
+    from loadstone.files import FileState
 
 __all__ = ["Cache", "CacheStats", "Reservation"]
 
@@ -59,8 +62,8 @@ class Reservation:
     """
     Bytes of the budget for something that is being made.
 
-    End it with `commit` (it becomes an entry) or `release` (it failed, or is the caller's own); both only once, and
-    `release` after `commit` does nothing.
+    End it with `commit` (it becomes an entry) or `release` (it failed, or is the caller's own); both only
+    once, and `release` after `commit` does nothing.
     """
 
     __slots__ = ("_cache", "nbytes")
@@ -97,7 +100,7 @@ class Reservation:
         pins: int = 0,
         dropped: Callable[[], object] = lambda: None,
     ) -> None:
-        """Make it the entry of `key`, in place of an older one; `dropped` runs when it leaves, for whatever reason."""
+        """Make it the entry of `key`, in place of an older one; `dropped` runs when that leaves."""
         if self._cache is not None:
             cache, self._cache = self._cache, None
             cache._put(key, _Entry(value, self.nbytes, pins, files, dropped))
@@ -131,7 +134,8 @@ class Cache:
         """
         Return what is kept under `key` and mark it as used, or None.
 
-        An entry whose local files have changed since is dropped. An evicted one that somebody still holds is found.
+        An entry whose local files have changed since is dropped. An evicted one that somebody still holds is
+        found.
         """
         with self._lock:
             entry = self._entries.get(key)
@@ -181,7 +185,9 @@ class Cache:
     def _take(self, nbytes: int, last: Collection[Hashable]) -> None:
         with self._lock:
             if not self.is_cacheable(nbytes):
-                raise CacheFullError(nbytes, max(0, self._budget - self._reserved - self._pinned), self._budget)
+                raise CacheFullError(
+                    nbytes, max(0, self._budget - self._reserved - self._pinned), self._budget
+                )
             victims = self._victims(nbytes, last)
             self._reserved += nbytes
         _tell(victims)
@@ -259,7 +265,7 @@ class Cache:
             self.remove(key, value)
 
     def remove(self, key: Hashable, value: object = None) -> bool:
-        """Drop the entry, pinned or not; with `value`, only if it still is that one. False if it is not there."""
+        """Drop the entry, pinned or not; with `value`, only if it still is that one. False if it is not."""
         with self._lock:
             self._evicted.pop(key, None)
             entry = self._entries.get(key)
@@ -270,7 +276,7 @@ class Cache:
         return True
 
     def purge(self, *, pinned: bool = False) -> int:
-        """Drop everything that is not pinned (with `pinned`, everything); return the bytes that this freed."""
+        """Drop everything that is not pinned (with `pinned`, everything); return the bytes freed."""
         with self._lock:
             dropped = [
                 self._take_out(key) for key, entry in list(self._entries.items()) if pinned or not entry.pins
@@ -317,5 +323,5 @@ def _tell(entries: Sequence[_Entry]) -> None:
     for entry in entries:
         try:
             entry.dropped()
-        except Exception:
+        except Exception:  # noqa: BLE001 - logged; whoever makes room must not suffer from it
             _log.exception("closing an evicted entry failed")

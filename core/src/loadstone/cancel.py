@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from loadstone.errors import LoadCancelled
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["CancelToken"]
 
@@ -17,7 +20,8 @@ class CancelToken:
     """
     Set once, never reset.
 
-    Callbacks run on the thread that cancels, once, without a lock held; one that is added too late runs at once.
+    Callbacks run on the thread that cancels, once, without a lock held; one that is added too late runs at
+    once.
     """
 
     __slots__ = ("_callbacks", "_cancelled", "_lock")
@@ -68,5 +72,5 @@ class CancelToken:
 def _run(callback: Callable[[], object]) -> None:
     try:
         callback()
-    except Exception:
+    except Exception:  # noqa: BLE001 - logged; the other callbacks must run
         _log.exception("a cancel callback failed")

@@ -1,10 +1,9 @@
-"""What a loader is given: memory, bytes, permits, other images, and a way to hear that nobody waits any more."""
+"""What a loader is given: memory, bytes, permits, other images, and word that nobody waits any more."""
 
 from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
@@ -21,6 +20,7 @@ from loadstone.pools import RequestType
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Callable, Hashable, Iterator, Mapping
 
     from loadstone.image import Image
     from loadstone.metadata import Module
@@ -60,7 +60,7 @@ class Job(Generic[T]):
         load: SharedLoad[Any],
         work: Callable[[], T],
         *,
-        type: RequestType = RequestType.COMPUTE,  # noqa: A002 - the field's word
+        type: RequestType = RequestType.COMPUTE,
         priority: int | None = None,
         lane: str = "compute",
     ) -> None:
@@ -163,7 +163,8 @@ class LoadContext:
         Returns
         -------
         numpy.ndarray
-            A slice of the volume when the image belongs to one and fits in place, else a fresh array. C-contiguous.
+            A slice of the volume when the image belongs to one and fits in place, else a fresh array.
+            C-contiguous.
 
         Raises
         ------
@@ -212,7 +213,8 @@ class LoadContext:
         Parameters
         ----------
         key
-            Its name; for a local file take its `FileState` into it, so that a file written anew is opened anew.
+            Its name; for a local file take its `FileState` into it, so that a file written anew is opened
+            anew.
         open_source
             Opens it: an object with ``nbytes`` and ``close()``. Runs in one thread at a time for one key.
 
@@ -226,7 +228,7 @@ class LoadContext:
         return source
 
     def depends_on(self, path: str | os.PathLike[str], status: os.stat_result | None = None) -> FileState:
-        """Say that the result is only good as long as this file is not written anew; returns its state now."""
+        """Say that the result is good only until this file is written anew; returns its state now."""
         state = FileState.of(str(path), status)
         self._files.append(state)
         return state

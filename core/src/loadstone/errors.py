@@ -104,17 +104,21 @@ def _restore(kind: type[LoadstoneError], args: tuple[Any, ...], state: dict[str,
 
 
 class InvalidIdError(LoadstoneError):
-    """An id or a source that cannot be taken apart: no scheme, a frame that is no number, an unknown suffix."""
+    """An id or source that cannot be taken apart: no scheme, a frame that is no number, an unknown suffix."""
 
 
 class UnknownSchemeError(LoadstoneError):
     """No installed plugin claims the scheme of an id."""
 
-    def __init__(self, scheme: str, *, installed: Sequence[str] = (), source: str = "", hint: str = "") -> None:
+    def __init__(
+        self, scheme: str, *, installed: Sequence[str] = (), source: str = "", hint: str = ""
+    ) -> None:
         self.scheme = scheme
         self.installed = tuple(installed)
         known = ", ".join(self.installed) or "none"
-        super().__init__(f"no installed plugin loads {scheme!r} (installed: {known})", source=source, hint=hint)
+        super().__init__(
+            f"no installed plugin loads {scheme!r} (installed: {known})", source=source, hint=hint
+        )
 
 
 class SchemeConflictError(LoadstoneError):
@@ -139,7 +143,7 @@ class PluginLoadError(LoadstoneError):
         self.entry_point = entry_point
         super().__init__(
             f"the plugin {entry_point!r} of {distribution} for {scheme!r} failed to load: {reason}",
-            hint=f"Repair or uninstall {distribution.split()[0]}; other schemes are not affected.",
+            hint=f"Repair or uninstall {distribution.split(maxsplit=1)[0]}; other schemes are not affected.",
         )
 
 

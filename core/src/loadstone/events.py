@@ -1,19 +1,19 @@
 """
 What a session announces, as frozen dataclasses, and who listens.
 
-A callback runs on the thread that caused the event, with no lock held. One that raises is logged and does not disturb
-the load or the other callbacks. It may subscribe, unsubscribe and load.
+A callback runs on the thread that caused the event, with no lock held. One that raises is logged and does not
+disturb the load or the other callbacks. It may subscribe, unsubscribe and load.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
     from loadstone.errors import LoadstoneError
@@ -217,5 +217,5 @@ class Events:
         for callback in self._listeners.get(type(event), ()):
             try:
                 callback(event)
-            except Exception:
+            except Exception:  # noqa: BLE001 - logged; the load and the other callbacks go on
                 _log.exception("a callback for %s failed", type(event).__name__)

@@ -20,7 +20,7 @@ class FileState:
     @classmethod
     def of(cls, path: str, status: os.stat_result | None = None) -> FileState:
         """Look at the file now; `status` saves the look when somebody has just done so."""
-        status = os.stat(path) if status is None else status
+        status = os.stat(path) if status is None else status  # noqa: PTH116 - looked at on every cache hit
         return cls(path, (status.st_size, status.st_mtime_ns, status.st_ino))
 
     def current(self) -> bool:

@@ -1,32 +1,34 @@
 """
 The contract between the core and a plugin: the hooks, the records they return, the protocols.
 
-A plugin is a module or an object that an entry point names. It implements the hooks below with `hookimpl`; they are
-called once, when one of its schemes is first used, and return frozen records. From then on a load is one dictionary
-look-up and a direct call of the record's function: pluggy is not on the hot path.
+A plugin is a module or an object that an entry point names. It implements the hooks below with `hookimpl`;
+they are called once, when one of its schemes is first used, and return frozen records. From then on a load is
+one dictionary look-up and a direct call of the record's function: pluggy is not on the hot path.
 
-The core allocates, reserves, scales, assembles and cancels; a plugin never does. It returns **stored values with slope
-and intercept**.
+The core allocates, reserves, scales, assembles and cancels; a plugin never does. It returns **stored values
+with slope and intercept**.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, TypeVar
 
-import numpy as np
-import numpy.typing as npt
 import pluggy
 
-from loadstone.geometry import Finding
-from loadstone.image import Image
 from loadstone.metadata import GeneralSeries, Module, Modules, Scaling, VoiLut
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+
+    import numpy as np
+    import numpy.typing as npt
+
     from loadstone.context import LoadContext
     from loadstone.events import LoadFinished
+    from loadstone.geometry import Finding
     from loadstone.ids import ImageId, VolumeId
+    from loadstone.image import Image
     from loadstone.transport import HttpRequest
 
 __all__ = [
@@ -61,7 +63,7 @@ class FutureLike(Protocol[T_co]):
 
 
 ImageAnswer: TypeAlias = "Image | Iterator[Image] | Awaitable[Image] | FutureLike[Image]"
-"""What a loader may return: an image; partial images of rising quality, the last one final; something to wait for."""
+"""What a loader may return: an image; images of rising quality, the last one final; something to wait for."""
 
 
 class ImageLoad(Protocol):
@@ -109,7 +111,7 @@ class ImageLoader:
     canonical: Callable[[ImageId], str] | None = None
     """Maps ids of this plugin that name the same pixels to one text; None: the id itself."""
     batch_size: int | None = None
-    """How many ids one call of `load_many` takes at most; None: a whole stack, for one request or one stream."""
+    """Most ids that one call of `load_many` takes; None: a whole stack, for one request or one stream."""
     api: int = API_VERSION
     """The plugin API that it is written for."""
     summary: str = ""
@@ -141,7 +143,7 @@ class VolumeHeader:
     axes: tuple[str, ...] = ("k", "j", "i")
     """A name for each axis of `shape`."""
     affine: npt.NDArray[np.float64] | None = None
-    """4 x 4, LPS, mm: columns are the steps of i, j, k and the centre of voxel (0, 0, 0); None when unknown."""
+    """4 x 4, LPS, mm: columns are the steps of i, j, k and the centre of voxel (0, 0, 0); None: unknown."""
     spacing: tuple[float | None, float | None, float | None] = (None, None, None)
     """Of i, j, k in mm, for when the affine is unknown."""
     scaling: Scaling = field(default_factory=Scaling)
@@ -165,8 +167,8 @@ class VoxelFill(Protocol):
         """
         Write stored values into `array` and yield the index of each image when it is done.
 
-        `array` has the dtype and shape of the header. The index counts the 2-D images from 0 over all leading axes:
-        ``k``, or ``t * slices + k``.
+        `array` has the dtype and shape of the header. The index counts the 2-D images from 0 over all leading
+        axes: ``k``, or ``t * slices + k``.
         """
         ...
 
@@ -191,7 +193,7 @@ class VolumeOpen(Protocol):
     """Describes the volumes that an id names."""
 
     def __call__(self, volume_id: VolumeId, context: LoadContext, /) -> Iterable[ImageStack | VoxelSource]:
-        """Return a description of each volume there; decode nothing; raise a `LoadstoneError` on bad input."""
+        """Describe each volume there; decode nothing; raise a `LoadstoneError` on bad input."""
         ...
 
 

@@ -1,8 +1,8 @@
 """
 An id taken apart: scheme, rest, frame, selection.
 
-An image id names one 2-D image, a volume id one 3-D or 4-D volume: ``scheme:rest``. The rest is literal; only a
-trailing ``?frame=n`` / ``&frame=n`` is taken off by the core, and a plugin takes off its own selections
+An image id names one 2-D image, a volume id one 3-D or 4-D volume: ``scheme:rest``. The rest is literal; only
+a trailing ``?frame=n`` / ``&frame=n`` is taken off by the core, and a plugin takes off its own selections
 (``?series=…``, ``&stack=n``) with `LoadId.split`.
 """
 
@@ -25,10 +25,10 @@ _SELECTION = re.compile(r"[?&]([a-z][a-z-]*)=([^?&#]*)\Z")
 
 
 def scheme_of(text: str) -> str | None:
-    """
+    r"""
     Return the lower-case scheme in front of the first colon, or None where there is none.
 
-    A scheme has at least two characters, so that ``C:\\x.nii`` is a path.
+    A scheme has at least two characters, so that ``C:\x.nii`` is a path.
     """
     head, colon, _ = text.partition(":")
     return head.lower() if colon and _SCHEME.match(head) else None
@@ -42,7 +42,7 @@ def lane_of(identity: LoadId) -> str:
     return "file"
 
 
-class LoadId(str):
+class LoadId(str):  # noqa: SLOT000 - its parts are cached in its dictionary
     """
     The text of an id, with its parts.
 
@@ -75,7 +75,9 @@ class LoadId(str):
         """Everything behind the first colon, literally."""
         return self[len(self.scheme) + 1 :]
 
-    def split(self, *names: str) -> tuple[str, dict[str, str]]:
+    def split(  # type: ignore[override] # the text itself is `str(load_id)`
+        self, *names: str
+    ) -> tuple[str, dict[str, str]]:
         """
         Take the named selections off the end of the rest.
 
@@ -113,9 +115,7 @@ class LoadId(str):
             If `text` is no whole number of at least `least`.
         """
         if not (text.isascii() and text.isdecimal() and int(text) >= least):
-            raise InvalidIdError(
-                f"{name}={text} is not a whole number of at least {least}", source=str(self)
-            )
+            raise InvalidIdError(f"{name}={text} is not a whole number of at least {least}", source=str(self))
         return int(text)
 
 
@@ -148,8 +148,8 @@ def rest_of(path: str | os.PathLike[str]) -> str:
     """
     Return the rest of an id that names a local path.
 
-    ``?``, ``#``, ``%`` are percent-encoded, and a ``&`` that would start a selection, so that nothing of the path
-    is taken for one.
+    ``?``, ``#``, ``%`` are percent-encoded, and a ``&`` that would start a selection, so that nothing of the
+    path is taken for one.
 
     Examples
     --------
@@ -163,8 +163,8 @@ def path_of(rest: str) -> str:
     """
     Return the local path that the rest of an id names, selections already taken off; undoes `rest_of`.
 
-    Only ``%3F``, ``%23``, ``%25`` and ``%26`` are decoded: other paths stand in ids as they are. A ``file:`` URL
-    is decoded as the URL that it is, and a leading ``//`` or ``//localhost`` is left out.
+    Only ``%3F``, ``%23``, ``%25`` and ``%26`` are decoded: other paths stand in ids as they are. A ``file:``
+    URL is decoded as the URL that it is, and a leading ``//`` or ``//localhost`` is left out.
 
     Raises
     ------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import cached_property
@@ -15,6 +14,8 @@ from loadstone import pixels as pixel_values
 from loadstone.metadata import ImagePlane, VoiLut, Window
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from PIL.Image import Image as PilImage
 
 __all__ = ["Image", "LoaderInfo", "Quality", "Timings"]
@@ -60,14 +61,15 @@ class Image:
     """
     One 2-D image.
 
-    A loader returns ``Image(stored_values, slope=…, intercept=…)``; ``Image(pixels)`` alone is a valid answer. The
-    core scales it, fills in identity and loader, and makes the pixels read-only before anybody sees it.
+    A loader returns ``Image(stored_values, slope=…, intercept=…)``; ``Image(pixels)`` alone is a valid
+    answer. The core scales it, fills in identity and loader, and makes the pixels read-only before anybody
+    sees it.
 
     ``np.asarray(image)`` is `pixels`.
     """
 
     pixels: npt.NDArray[Any]
-    """``(rows, columns)`` or ``(rows, columns, 3 or 4)``, read-only; modality values unless loaded with ``scaled=False``."""
+    """``(rows, columns[, 3 or 4])``, read-only; modality values unless loaded with ``scaled=False``."""
     slope: float = 1.0
     """Modality value = slope * stored value + intercept."""
     intercept: float = 0.0
@@ -85,7 +87,7 @@ class Image:
     voi_lut: VoiLut = field(default_factory=VoiLut)
     """How it is meant to be shown."""
     inverted: bool = False
-    """Whether low values are to be shown bright for another reason than MONOCHROME1 (presentation LUT INVERSE)."""
+    """Whether low values are shown bright for another reason than MONOCHROME1 (presentation LUT INVERSE)."""
     quality: Quality = Quality.FULL
     """How good the pixels are."""
     image_id: str = ""
@@ -117,7 +119,7 @@ class Image:
     @property
     def is_color(self) -> bool:
         """Whether a pixel has several samples."""
-        return self.pixels.ndim == 3  # noqa: PLR2004 - rows, columns, samples
+        return self.pixels.ndim == 3
 
     @property
     def pixel_spacing(self) -> tuple[float, float] | None:
@@ -174,14 +176,14 @@ class Image:
         Parameters
         ----------
         window
-            A `Window` or (center, width) in the values of `pixels`. Default: the VOI LUT, else the first window, else
-            from the 1st to the 99th percentile without padding.
+            A `Window` or (center, width) in the values of `pixels`. Default: the VOI LUT, else the first
+            window, else from the 1st to the 99th percentile without padding.
 
         Returns
         -------
         numpy.ndarray
-            uint8, ``(rows, columns)`` or ``(rows, columns, 3 or 4)``; MONOCHROME1 is inverted. Source: DICOM PS3.3
-            C.11.2.
+            uint8, ``(rows, columns)`` or ``(rows, columns, 3 or 4)``; MONOCHROME1 is inverted. Source: DICOM
+            PS3.3 C.11.2.
         """
         return pixel_values.display(
             self.pixels,
@@ -193,7 +195,7 @@ class Image:
 
     def to_pil(self, window: Window | tuple[float, float] | None = None) -> PilImage:
         """Return `display` as a Pillow image (needs Pillow)."""
-        from PIL import Image as pil  # noqa: PLC0415, N813 - an optional dependency
+        from PIL import Image as pil  # noqa: N813 - an optional dependency
 
         return pil.fromarray(self.display(window))
 

@@ -1,4 +1,4 @@
-"""The way of an image from the loader's answer to what the caller gets: waited for, checked, scaled, read-only."""
+"""The way of an image from the loader's answer to the caller: waited for, checked, scaled, read-only."""
 
 from __future__ import annotations
 
@@ -58,7 +58,9 @@ class ImageMemory:
 
     def gave(self, array: npt.NDArray[Any]) -> bool:
         """Say whether `array` is memory from here, whole."""
-        return any(array is each or (array.base is each and array.nbytes == each.nbytes) for each in self._given)
+        return any(
+            array is each or (array.base is each and array.nbytes == each.nbytes) for each in self._given
+        )
 
     def settle(self, nbytes: int) -> Reservation | None:
         """Give back all but the bytes of the result."""
@@ -93,7 +95,7 @@ def answered(
     if isinstance(answer, Iterator):
         return _last(answer, context, load, offer)
     raise PluginContractError(
-        f"the loader returned {type(answer).__name__}, not an Image, an iterator of them, or something to wait for",
+        f"the loader returned {type(answer).__name__}, not an Image, some of them, or something to wait for",
         source=load.id,
     )
 
@@ -130,14 +132,15 @@ def checked_image(image: object, identity: str) -> Image:
     """
     if not isinstance(image, Image):
         raise PluginContractError(f"the loader gave {type(image).__name__}, not an Image", source=identity)
-    array = image.pixels
-    if not isinstance(array, np.ndarray) or array.dtype.kind not in "iufb" or not array.dtype.isnative:
+    array: object = image.pixels
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "iufbc" or not array.dtype.isnative:
         raise PluginContractError(
             "the loader's pixels are not a numpy array of numbers in native byte order", source=identity
         )
     if not (array.ndim == GREY or (array.ndim == COLOR and array.shape[2] in (3, 4))):
         raise PluginContractError(
-            f"the loader's pixels have the shape {array.shape}, not (rows, columns[, 3 or 4])", source=identity
+            f"the loader's pixels have the shape {array.shape}, not (rows, columns[, 3 or 4])",
+            source=identity,
         )
     return image
 
@@ -188,9 +191,7 @@ def _scaled_in_place(
     return result
 
 
-def _scaled_apart(
-    plan: pixels.ScalePlan, stored: npt.NDArray[Any], memory: ImageMemory
-) -> npt.NDArray[Any]:
+def _scaled_apart(plan: pixels.ScalePlan, stored: npt.NDArray[Any], memory: ImageMemory) -> npt.NDArray[Any]:
     result = memory.allocate(stored.shape, plan.dtype)
     try:
         pixels.scale_into(plan, stored, result)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from loadstone.boundary import typed_error
@@ -16,6 +15,8 @@ from loadstone.load_object import LoadObject
 from loadstone.metadata import Modules, ModuleSet
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable, Sequence
+
     from loadstone._plugins import ImageRegistration
     from loadstone.image import Image
     from loadstone.options import LoadOptions
@@ -38,7 +39,7 @@ def request_image(
     image_id: ImageId,
     options: LoadOptions,
     *,
-    type: RequestType,  # noqa: A002 - the field's word
+    type: RequestType,
     priority: int,
     cache: bool,
     reload: bool,
@@ -52,7 +53,7 @@ def request_image(
         return LoadObject.ready(image_id, image)
 
     def work(load: SharedLoad[Image]) -> Image:
-        return _load_image(session, load, image_id, registration, options, key if cache else None)
+        return _load_image(session, load, image_id, registration, options=options, key=key if cache else None)
 
     return session.desk.join_or_start(
         key if cache else (key, "uncached"),
@@ -70,6 +71,7 @@ def _load_image(
     load: SharedLoad[Image],
     image_id: ImageId,
     registration: ImageRegistration,
+    *,
     options: LoadOptions,
     key: Hashable | None,
 ) -> Image:
@@ -90,7 +92,7 @@ def _load_image(
         image = finished(checked_image(answer, image_id), memory)
         load.token.raise_if_cancelled()
         _keep(session, key, image, memory, context)
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 - whatever it is, it becomes a typed error
         memory.release()
         typed = typed_error(error, image_id)
         session.events.emit(ImageLoadFailed(image_id, typed))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
@@ -13,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 from loadstone.errors import LoadCancelled, LoadstoneError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator
+
     from loadstone.shared_load import SharedLoad
 
 __all__ = ["LoadObject", "Progress"]
@@ -40,8 +41,8 @@ class LoadObject(Generic[T]):
     """
     One caller's handle on a load that it may share with others.
 
-    It settles exactly once: with a result, an error, or by `cancel`. Use `result` from threads, ``await`` from
-    coroutines of any event loop.
+    It settles exactly once: with a result, an error, or by `cancel`. Use `result` from threads, ``await``
+    from coroutines of any event loop.
     """
 
     def __init__(self, load: SharedLoad[T] | None, identity: str) -> None:
@@ -162,7 +163,7 @@ class LoadObject(Generic[T]):
             yield cast("T", partial)
 
     def add_done_callback(self, callback: Callable[[LoadObject[T]], object]) -> None:
-        """Call `callback` with this object when it settles, on the thread that settles it; at once if it has."""
+        """Call `callback` with this when it settles, on the thread that settles it; at once if it has."""
         with self._changed:
             if not self._settled:
                 self._callbacks.append(callback)
@@ -171,7 +172,7 @@ class LoadObject(Generic[T]):
 
     def __await__(self) -> Generator[Any, None, T]:
         """Wait without blocking the running event loop; cancelling the awaiting task cancels this handle."""
-        import asyncio  # noqa: PLC0415 - only a caller that already runs a loop pays for it
+        import asyncio
 
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[None] = loop.create_future()
@@ -196,7 +197,15 @@ class LoadObject(Generic[T]):
 
     def __repr__(self) -> str:
         """Say what it is and how far."""
-        state = "pending" if not self._settled else "cancelled" if self.cancelled() else "failed" if self._error else "done"
+        state = (
+            "pending"
+            if not self._settled
+            else "cancelled"
+            if self.cancelled()
+            else "failed"
+            if self._error
+            else "done"
+        )
         return f"<LoadObject {self.id} {state}>"
 
     def _settle(self, value: T | None, error: LoadstoneError | None) -> bool:
@@ -226,5 +235,5 @@ class LoadObject(Generic[T]):
 def _call(callback: Callable[[LoadObject[T]], object], load: LoadObject[T]) -> None:
     try:
         callback(load)
-    except Exception:
+    except Exception:  # noqa: BLE001 - logged; the other callbacks must run
         _log.exception("a done callback failed")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from loadstone.errors import LoadCycleError
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Coroutine
 
     from loadstone.cancel import CancelToken
 
@@ -28,7 +28,7 @@ class LoopThread:
 
     def run(self, coroutine: Coroutine[Any, Any, T], token: CancelToken) -> T:
         """Run a coroutine to its end and return its result; a set token cancels it."""
-        import asyncio  # noqa: PLC0415
+        import asyncio
 
         future = asyncio.run_coroutine_threadsafe(coroutine, self._running())
         forget = token.on_cancel(future.cancel)
@@ -38,12 +38,14 @@ class LoopThread:
             forget()
 
     def _running(self) -> asyncio.AbstractEventLoop:
-        import asyncio  # noqa: PLC0415
+        import asyncio
 
         with self._lock:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
-                self._thread = threading.Thread(target=self._loop.run_forever, name="loadstone-loop", daemon=True)
+                self._thread = threading.Thread(
+                    target=self._loop.run_forever, name="loadstone-loop", daemon=True
+                )
                 self._thread.start()
             return self._loop
 
@@ -51,7 +53,9 @@ class LoopThread:
         """Raise if the calling thread is the loop's: it must never block."""
         if threading.current_thread() is self._thread:
             raise LoadCycleError(
-                "a coroutine loader waits with result()", source=identity, hint="Await the load object instead."
+                "a coroutine loader waits with result()",
+                source=identity,
+                hint="Await the load object instead.",
             )
 
     def close(self) -> None:

@@ -1,15 +1,17 @@
-"""What a caller may ask for beside the id: everything that changes pixels, and so belongs to the key of a load."""
+"""What a caller may ask for beside the id that changes pixels, and so belongs to the key of a load."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from loadstone.errors import LoadstoneError
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Mapping
 
 __all__ = ["LoadOptions"]
 

@@ -1,8 +1,8 @@
 """
 Permits: how many may do one kind of thing at a time, in order of priority.
 
-A retrieval needs one of its host and type, a file read and a decode one of their own. A worker that waits for another
-load gives its permits back for that time, so that limits of one never deadlock.
+A retrieval needs one of its host and type, a file read and a decode one of their own. A worker that waits for
+another load gives its permits back for that time, so that limits of one never deadlock.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ from __future__ import annotations
 import heapq
 import itertools
 import threading
-from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterator
+
     from loadstone.cancel import CancelToken
 
 __all__ = ["Gate", "Order", "Permits", "permits_given_back"]

@@ -1,10 +1,10 @@
 """
 Threads, and the queue of what they are to do.
 
-One set of daemon threads, made on demand and gone when idle. A request waits in the lane of its host (or of the local
-files) under its type and priority; each lane runs a limited number of requests of each type at a time. Types go in the
-order INTERACTION, THUMBNAIL, PREFETCH, COMPUTE; within one, lower priority numbers first, equal ones in order of
-arrival.
+One set of daemon threads, made on demand and gone when idle. A request waits in the lane of its host (or of
+the local files) under its type and priority; each lane runs a limited number of requests of each type at a
+time. Types go in the order INTERACTION, THUMBNAIL, PREFETCH, COMPUTE; within one, lower priority numbers
+first, equal ones in order of arrival.
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum, IntEnum, auto
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["PoolStats", "Request", "RequestPool", "RequestType"]
 
@@ -111,7 +113,9 @@ class RequestPool:
         For the names of the threads.
     """
 
-    def __init__(self, limits: dict[RequestType, int], *, idle_seconds: float, name: str = "loadstone") -> None:
+    def __init__(
+        self, limits: dict[RequestType, int], *, idle_seconds: float, name: str = "loadstone"
+    ) -> None:
         self._limits = dict(limits)
         self._idle_seconds = idle_seconds
         self._name = name
@@ -128,7 +132,7 @@ class RequestPool:
         run: Callable[[], object],
         *,
         dropped: Callable[[], object] = lambda: None,
-        type: RequestType = RequestType.INTERACTION,  # noqa: A002 - the field's word
+        type: RequestType = RequestType.INTERACTION,
         priority: int = 0,
         lane: str = "file",
         details: object = None,
@@ -172,14 +176,14 @@ class RequestPool:
         thread.start()
 
     def take(self, request: Request) -> bool:
-        """Take a queued request out to run it on the calling thread, beside all limits; False if it has begun."""
+        """Take out a queued request to run it on the calling thread, beside all limits; False if begun."""
         with self._lock:
             if not request.queued:
                 return False
             request._state = _State.RUNNING
             return True
 
-    def reprioritise(self, request: Request, type: RequestType, priority: int) -> None:  # noqa: A002
+    def reprioritise(self, request: Request, type: RequestType, priority: int) -> None:
         """Move a queued request to another type or priority; one that has begun stays."""
         with self._lock:
             if not request.queued or (request.type, request.priority) == (type, priority):
@@ -200,7 +204,7 @@ class RequestPool:
             _quietly(request.dropped)
         return len(dropped)
 
-    def clear(self, type: RequestType | None = None) -> int:  # noqa: A002
+    def clear(self, type: RequestType | None = None) -> int:
         """Drop all queued requests, or those of one type; return how many."""
         return self.filter(lambda request: type is not None and request.type is not type)
 
@@ -213,11 +217,11 @@ class RequestPool:
             if request.queued
         ]
 
-    def limit(self, type: RequestType) -> int:  # noqa: A002
+    def limit(self, type: RequestType) -> int:
         """Return how many requests of a type one lane runs at a time."""
         return self._limits[type]
 
-    def set_limit(self, type: RequestType, limit: int) -> None:  # noqa: A002
+    def set_limit(self, type: RequestType, limit: int) -> None:
         """Change a limit at once: raised, waiting requests start; lowered, running ones finish."""
         if limit < 1:
             raise ValueError(f"a limit is at least 1, not {limit}")
@@ -252,7 +256,9 @@ class RequestPool:
         for kind, lanes in self._lanes.items():
             limit = self._limits[kind]
             heads = [
-                (head, lane) for lane in lanes.values() if lane.running < limit and (head := lane.head()) is not None
+                (head, lane)
+                for lane in lanes.values()
+                if lane.running < limit and (head := lane.head()) is not None
             ]
             if heads:
                 head, lane = min(heads, key=lambda each: each[0][:2])
@@ -301,5 +307,5 @@ def _quietly(run: Callable[[], object]) -> None:
     """Run what must not raise; if it does, say so in the log rather than lose a thread."""
     try:
         run()
-    except Exception:
+    except Exception:  # noqa: BLE001 - logged; the thread goes on
         _log.exception("a request of the pool failed outside its own boundary")

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-from loadstone.load_object import Progress
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from loadstone.load_object import Progress
 
 __all__ = ["progress_callback"]
 
 
 @contextmanager
 def progress_callback(
-    wish: Callable[[Progress], object] | bool, title: str  # noqa: FBT001 - what the caller gave as `progress=`
+    wish: Callable[[Progress], object] | bool,  # noqa: FBT001 - what the caller gave as `progress=`
+    title: str,
 ) -> Iterator[Callable[[Progress], object]]:
     """Give the function to call with each progress: the caller's own, or one that draws on standard error."""
     if callable(wish):
         yield wish
         return
     try:
-        from tqdm.auto import tqdm  # noqa: PLC0415 - an optional dependency
+        from tqdm.auto import tqdm
     except ImportError:
         yield _plain(title)
         sys.stderr.write("\n")

@@ -1,4 +1,4 @@
-"""A session: one memory budget, one set of threads, one door to the network, and everything that is loaded through them."""
+"""A session: one memory budget, one set of threads, one door to the network, and all that is loaded."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
-import numpy.typing as npt
-
 from loadstone._plugins import PluginPolicy, Registry, default_registry
 from loadstone.boundary import typed_error
 from loadstone.cache import Cache
@@ -18,13 +16,11 @@ from loadstone.context import LoadContext
 from loadstone.errors import LoadstoneError
 from loadstone.events import Event, Events, Subscription
 from loadstone.geometry import GeometryPolicy
-from loadstone.hookspecs import ImageStack
 from loadstone.ids import ImageId, VolumeId, lane_of
 from loadstone.image_loading import ImageMemory
 from loadstone.image_requests import load_modules, request_image
 from loadstone.load_object import LoadObject, Progress
 from loadstone.loop_thread import LoopThread
-from loadstone.metadata import Modules
 from loadstone.metadata.store import MetadataStore
 from loadstone.options import LoadOptions
 from loadstone.permits import Permits
@@ -42,7 +38,10 @@ from loadstone.volume_requests import complete_volume, request_volume
 if TYPE_CHECKING:
     from types import TracebackType
 
+    import numpy.typing as npt
+
     from loadstone.image import Image
+    from loadstone.metadata import Modules
     from loadstone.transport import Auth
     from loadstone.volume import Volume
 
@@ -58,8 +57,8 @@ class Session:
     """
     Loads images and volumes, and keeps them in one memory budget.
 
-    Use it as a context manager: closing cancels what runs and frees memory, threads and sockets; arrays that were
-    handed out stay valid. The functions of the package use a default session.
+    Use it as a context manager: closing cancels what runs and frees memory, threads and sockets; arrays that
+    were handed out stay valid. The functions of the package use a default session.
 
     Parameters
     ----------
@@ -92,7 +91,7 @@ class Session:
         self.loop = LoopThread()
         self.pool = RequestPool(self._pool_limits(), idle_seconds=self.settings.idle_seconds)
         self.desk = LoadDesk(self, self.pool, self.loop.refuse_wait)
-        self.metadata = MetadataStore(self._load_modules, lambda: self.registry.metadata_providers())
+        self.metadata = MetadataStore(self._load_modules, self.registry.metadata_providers)
         self.transport = Transport(
             self.settings, auth=auth, prepare=self.registry.prepare_request, permit=self._host_permit
         )
@@ -126,7 +125,7 @@ class Session:
         scaled: bool = True,
         dtype: npt.DTypeLike | None = None,
         values: str | None = None,
-        type: RequestType = RequestType.INTERACTION,  # noqa: A002 - the field's word
+        type: RequestType = RequestType.INTERACTION,
         priority: int = 0,
         cache: bool = True,
         reload: bool = False,
@@ -211,7 +210,7 @@ class Session:
         source: Source,
         *,
         image_ids: Sequence[str] | None = None,
-        type: RequestType = RequestType.INTERACTION,  # noqa: A002 - the field's word
+        type: RequestType = RequestType.INTERACTION,
         priority: int = 0,
         reload: bool = False,
         **options: Any,  # noqa: ANN401 - see `wish`

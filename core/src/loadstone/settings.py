@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from loadstone.errors import LoadstoneError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["Settings", "memory_limit"]
 
@@ -41,8 +43,8 @@ class Settings:
     """
     Everything that can be set, with its default.
 
-    Each field is also read from the environment by `from_environment`: ``LOADSTONE_`` and the name in capitals, for
-    example ``LOADSTONE_CACHE_BYTES=2000000000``.
+    Each field is also read from the environment by `from_environment`: ``LOADSTONE_`` and the name in
+    capitals, for example ``LOADSTONE_CACHE_BYTES=2000000000``.
     """
 
     cache_bytes: int = field(default_factory=_quarter_of_memory)
@@ -110,7 +112,7 @@ class Settings:
         return replace(self, **changes)
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str] | None = None, **overrides: Any) -> Self:
+    def from_environment(cls, environment: Mapping[str, str] | None = None, **overrides: Any) -> Self:  # noqa: ANN401 - fields of this class
         """
         Read ``LOADSTONE_*`` variables.
 

@@ -1,14 +1,13 @@
 """
 One piece of work that several callers may wait for.
 
-All callers of one key share it, each with a handle of its own. It is cancelled when the last handle is, and unlinked
-under the same lock, so that whoever asks next starts anew.
+All callers of one key share it, each with a handle of its own. It is cancelled when the last handle is, and
+unlinked under the same lock, so that whoever asks next starts anew.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
@@ -18,6 +17,8 @@ from loadstone.load_object import LoadObject, Progress
 from loadstone.permits import permits_given_back
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterator
+
     from loadstone.pools import Request, RequestPool, RequestType
     from loadstone.session import Session
 
@@ -111,8 +112,8 @@ class SharedLoad(Generic[T]):
         """
         Surround the wait of a caller.
 
-        A worker runs the load itself if it is still queued, gives its permits back while it waits, and is told when
-        it waits for itself.
+        A worker runs the load itself if it is still queued, gives its permits back while it waits, and is
+        told when it waits for itself.
         """
         self.desk.refuse_on_own_loop(self.id)
         waiter = current_load()
@@ -155,7 +156,9 @@ class LoadDesk:
         Raises if the calling thread is the session's event loop, which must never block.
     """
 
-    def __init__(self, session: Session, pool: RequestPool, refuse_on_own_loop: Callable[[str], None]) -> None:
+    def __init__(
+        self, session: Session, pool: RequestPool, refuse_on_own_loop: Callable[[str], None]
+    ) -> None:
         self.session = session
         self.pool = pool
         self.lock = threading.RLock()
@@ -169,15 +172,15 @@ class LoadDesk:
         work: Callable[[SharedLoad[T]], T],
         boundary: Callable[[BaseException, str], LoadstoneError],
         *,
-        type: RequestType,  # noqa: A002 - the field's word
+        type: RequestType,
         priority: int,
         lane: str,
     ) -> LoadObject[T]:
-        """Return a handle on the load of `key`: the one under way, raised to this type and priority, or a new one."""
+        """Return a handle on the load of `key`: the one under way, raised to this priority, or a new one."""
         with self.lock:
             load: SharedLoad[T] | None = self._loads.get(key)
             if load is None:
-                return self._start(key, identity, work, boundary, type, priority, lane)
+                return self._start(key, identity, work, boundary, type=type, priority=priority, lane=lane)
             handle = load.handle(identity)
             request = load.request
         if request is not None and (type, priority) < (request.type, request.priority):
@@ -190,7 +193,8 @@ class LoadDesk:
         identity: str,
         work: Callable[[SharedLoad[T]], T],
         boundary: Callable[[BaseException, str], LoadstoneError],
-        type: RequestType,  # noqa: A002
+        *,
+        type: RequestType,
         priority: int,
         lane: str,
     ) -> LoadObject[T]:

@@ -1,13 +1,14 @@
-"""Things opened once per session from which many images come: a file, a DICOM JSON document, a gzip stream."""
+"""Things opened once per session from which many images come: a file, a JSON document, a gzip stream."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable
+
     from loadstone.cache import Cache
 
 __all__ = ["Lease", "Source", "Sources"]

@@ -27,7 +27,7 @@ def request_volume(
     volume_id: VolumeId,
     wish: VolumeWish,
     *,
-    type: RequestType,  # noqa: A002 - the field's word
+    type: RequestType,
     priority: int,
     reload: bool = False,
     described: ImageStack | VoxelSource | None = None,
@@ -56,7 +56,7 @@ def request_volume(
 
 
 def complete_volume(
-    session: Session, volume: Volume, *, type: RequestType, priority: int  # noqa: A002
+    session: Session, volume: Volume, *, type: RequestType, priority: int
 ) -> LoadObject[Volume]:
     """Return a handle on a load of what a volume lacks."""
 

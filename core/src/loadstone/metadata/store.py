@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from loadstone.ids import ImageId
 from loadstone.metadata.modules import Module, Modules
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from loadstone.hookspecs import MetadataProvider
 
 __all__ = ["MetadataStore"]
@@ -54,7 +55,8 @@ class MetadataStore:
         Returns
         -------
         Module or None
-            What `set` set, else what the first provider gives, else what the loader says; None if nobody knows.
+            What `set` set, else what the first provider gives, else what the loader says; None if nobody
+            knows.
 
         Raises
         ------
@@ -100,7 +102,9 @@ class MetadataStore:
         module = self._set.get(image_id, {}).get(kind)
         if module is not None:
             return cast("M", module)
-        for provider in sorted((*self._providers, *self._plugin_providers()), key=lambda each: -each.priority):
+        for provider in sorted(
+            (*self._providers, *self._plugin_providers()), key=lambda each: -each.priority
+        ):
             given: M | None = provider.get(image_id, kind)
             if given is not None:
                 return given

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,8 @@ from loadstone.image import Image, LoaderInfo, Quality
 from loadstone.volume.block import Block
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable, Sequence
+
     from loadstone.cache import Reservation
     from loadstone.errors import LoadstoneError
     from loadstone.files import FileState
@@ -54,6 +55,7 @@ class Assembly:
         session: Session,
         plan: VolumePlan,
         options: LoadOptions,
+        *,
         chosen: ImageStack | VoxelSource,
         key: Hashable,
         reservation: Reservation | None,
@@ -143,7 +145,7 @@ class Assembly:
 
     def widen(self) -> None:
         """
-        Make the block anew with the next wider dtype, because a frame did not fit; what has arrived is converted.
+        Make the block anew with a wider dtype, because a frame did not fit; what has arrived is converted.
 
         Raises
         ------
@@ -209,5 +211,3 @@ class Assembly:
     def missing(self) -> list[int]:
         """The indices that are not final."""
         return [int(index) for index in np.flatnonzero(self.quality < Quality.FULL)]
-
-

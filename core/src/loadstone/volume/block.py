@@ -46,7 +46,8 @@ class Block:
         """Return the memory of an image as `stored` values, or None if they do not fit in place."""
         if shape != self.slices.shape[1:] or stored.itemsize != self.slices.dtype.itemsize:
             return None
-        return self.slices[index].view(stored)
+        slot: npt.NDArray[Any] = self.slices[index].view(stored)
+        return slot
 
     def place(self, index: int, stored: npt.NDArray[Any], plan: pixels.ScalePlan, identity: str) -> None:
         """

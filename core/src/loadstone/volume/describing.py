@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from loadstone.context import LoadContext
@@ -11,6 +10,8 @@ from loadstone.hookspecs import ImageStack, VoxelSource
 from loadstone.image import LoaderInfo
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from loadstone.ids import VolumeId
     from loadstone.session import Session
     from loadstone.shared_load import SharedLoad
@@ -57,9 +58,7 @@ class _NoMemory:
         raise PluginContractError("a volume is described without allocating pixels")
 
 
-def the_only(
-    found: Sequence[ImageStack | VoxelSource], volume_id: VolumeId
-) -> ImageStack | VoxelSource:
+def the_only(found: Sequence[ImageStack | VoxelSource], volume_id: VolumeId) -> ImageStack | VoxelSource:
     """
     Return the one volume that was found.
 

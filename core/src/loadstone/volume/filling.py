@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +21,7 @@ from loadstone.load_object import Progress
 from loadstone.pools import RequestType
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from loadstone.context import LoadContext
     from loadstone.hookspecs import ImageLoad, ImageLoader, ImageLoadMany, VoxelFill
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["fill_volume"]
 
 READY_AHEAD = 8
-"""Answers of `load_many` that may wait to be finished before it is asked for the next: bounds the memory in flight."""
+"""Answers of `load_many` that may wait before it is asked for the next: bounds the memory in flight."""
 
 
 class _Filling:
@@ -120,7 +119,7 @@ def _single(filling: _Filling, load: ImageLoad, context: LoadContext, image_id: 
         _place(filling, image_id, answered(answer, context, filling.load, lambda _: None))
     except LoadCancelled:
         raise
-    except Exception as error:  # noqa: BLE001 - one failed image does not lose the others
+    except Exception as error:  # noqa: BLE001 - the boundary of the plugin
         filling.failed(error, image_id)
 
 
@@ -132,7 +131,9 @@ def _batch(filling: _Filling, load_many: ImageLoadMany, context: LoadContext, id
         for image_id, answer in load_many(ids, context):
             context.raise_if_cancelled()
             if image_id not in expected:
-                raise PluginContractError(f"load_many gave {image_id}, which it was not asked for")
+                raise PluginContractError(  # noqa: TRY301 - ends the batch like whatever the plugin raises
+                    f"load_many gave {image_id}, which it was not asked for"
+                )
             expected.discard(image_id)
             waiting.append((image_id, answer))
             if len(waiting) > READY_AHEAD or not _must_wait(answer):
@@ -141,7 +142,7 @@ def _batch(filling: _Filling, load_many: ImageLoadMany, context: LoadContext, id
             _finish(filling, *waiting.popleft())
     except LoadCancelled:
         raise
-    except Exception as error:  # noqa: BLE001 - what other batches bring is kept
+    except Exception as error:  # noqa: BLE001 - the boundary of the plugin
         for image_id in (*(each for each, _ in waiting), *expected):
             filling.failed(error, image_id)
         return
@@ -156,12 +157,12 @@ def _must_wait(answer: object) -> bool:
 def _finish(filling: _Filling, image_id: ImageId, answer: object) -> None:
     try:
         if isinstance(answer, Exception):
-            raise answer
+            raise answer  # noqa: TRY301 - one way for what was raised and what was given
         result: Callable[[], object] | None = getattr(answer, "result", None)
         _place(filling, image_id, checked_image(result() if result else answer, image_id))
     except LoadCancelled:
         raise
-    except Exception as error:  # noqa: BLE001 - one failed image does not lose the others
+    except Exception as error:  # noqa: BLE001 - the boundary of the plugin
         filling.failed(error, image_id)
 
 
@@ -214,8 +215,8 @@ def _stored_memory(array: npt.NDArray[Any], plan: pixels.ScalePlan) -> npt.NDArr
     """
     Return memory for stored values at the end of the volume's own.
 
-    A stored value is not wider than a scaled one, so that images can be scaled in ascending order to the front
-    without a second block: image k ends where image k + 1 of the stored ones begins, or before.
+    A stored value is not wider than a scaled one, so that images can be scaled in ascending order to the
+    front without a second block: image k ends where image k + 1 of the stored ones begins, or before.
     """
     if plan.stored.itemsize > plan.dtype.itemsize:  # the caller asked for a narrower dtype
         return np.zeros(array.shape, plan.stored)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Hashable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
@@ -25,6 +24,8 @@ from loadstone.volume.plan import VolumePlan, plan_of_source, plan_of_stack
 from loadstone.volume.volume import Volume
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable, Sequence
+
     from loadstone.ids import VolumeId
     from loadstone.image import Image, LoaderInfo
     from loadstone.session import Session
@@ -50,7 +51,7 @@ class VolumeLoading:
         """Load it and tell everybody how it ended."""
         try:
             volume = self._loaded(described)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it becomes a typed error
             typed = typed_error(error, self.volume_id)
             self.session.events.emit(VolumeLoadFailed(self.volume_id, typed))
             self._finished(0, typed)
@@ -86,7 +87,9 @@ class VolumeLoading:
         keep = [("image", each) for each in plan.image_ids]
         reservation = self.session.cache.reserve(plan.nbytes, last=keep) if self.wish.cache else None
         try:
-            assembly = Assembly(self.session, plan, self.wish.options, chosen, key, reservation)
+            assembly = Assembly(
+                self.session, plan, self.wish.options, chosen=chosen, key=key, reservation=reservation
+            )
             volume = Volume(assembly, info)
             self.load.offer(volume)
             for image_id, image in images.items():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,8 @@ from loadstone.geometry import GeometryPolicy, GeometryReport
 from loadstone.metadata import ImagePixel, ImagePlane, Modules, ModuleSet, Scaling, VoiLut
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from loadstone.hookspecs import ImageStack, VoxelSource
     from loadstone.options import LoadOptions
 
@@ -77,10 +78,11 @@ class VolumePlan:
             return recorded or ImagePlane()
         position = self.affine @ (0, 0, index % self.shape[-len(self.slice_shape) - 1], 1)
         direction, spacing = geometry.direction_and_spacing(self.affine)
+        (row_x, row_y, row_z), (column_x, column_y, column_z) = direction[:2].tolist()
         return ImagePlane(
             pixel_spacing=(float(spacing[1]), float(spacing[0])),
             image_position_patient=(float(position[0]), float(position[1]), float(position[2])),
-            image_orientation_patient=tuple(direction[:2].ravel().tolist()),
+            image_orientation_patient=(row_x, row_y, row_z, column_x, column_y, column_z),
         )
 
     def scale_plan(self, index: int) -> pixels.ScalePlan:
@@ -154,7 +156,9 @@ def _arranged(
     try:
         return geometry.arrange(planes, first.rows, first.columns, policy)
     except GeometryError as error:
-        raise GeometryError(error.what, source=stack.volume_id, hint=error.hint, report=error.report) from error
+        raise GeometryError(
+            error.what, source=stack.volume_id, hint=error.hint, report=error.report
+        ) from error
 
 
 def _scaling(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -10,9 +9,11 @@ import numpy.typing as npt
 
 from loadstone import geometry
 from loadstone.errors import GeometryError, LoadstoneError
-from loadstone.image import Image, LoaderInfo
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from loadstone.image import Image, LoaderInfo
     from loadstone.load_object import Progress
     from loadstone.metadata import Modules, VoiLut
     from loadstone.volume.assembly import Assembly
@@ -42,12 +43,12 @@ class Volume:
 
     @property
     def array(self) -> npt.NDArray[Any]:
-        """The voxels: C-contiguous, read-only, modality values unless loaded with ``scaled=False``; see `axes`."""
+        """The voxels: C-contiguous, read-only; modality values unless ``scaled=False``; see `axes`."""
         return self._assembly.block.view
 
     @property
     def axes(self) -> tuple[str, ...]:
-        """A name for each axis of `array`: ``k`` slices, ``j`` rows, ``i`` columns, ``t`` time, ``rgb`` samples."""
+        """A name for each axis of `array`: ``k`` slice, ``j`` row, ``i`` column, ``t`` time, ``rgb``."""
         return self._assembly.plan.axes
 
     @property
@@ -137,7 +138,7 @@ class Volume:
 
     @property
     def direction(self) -> npt.NDArray[np.float64] | None:
-        """``direction[n]`` is the unit vector of axis n of (i, j, k), LPS; not orthogonal under gantry tilt."""
+        """``direction[n]``: the unit vector of axis n of (i, j, k), LPS; not orthogonal under gantry tilt."""
         affine = self._assembly.plan.affine
         return None if affine is None else geometry.direction_and_spacing(affine)[0]
 
@@ -187,7 +188,7 @@ class Volume:
         """Return the header that the loader read for a slice, or None."""
         return self._assembly.header(range(len(self._assembly.quality))[index])
 
-    def load(self, progress: Callable[[Progress], object] | bool | None = None) -> Volume:
+    def load(self, *, progress: Callable[[Progress], object] | bool | None = None) -> Volume:
         """
         Load what is missing, after a failure or a cancel; nothing that has arrived is asked for again.
 
@@ -204,8 +205,8 @@ class Volume:
 
     def __repr__(self) -> str:
         """Say what it is in one line, without names of people."""
-        shape = "x".join(map(str, self.shape))
+        axes, shape = "".join(self.axes), "x".join(map(str, self.shape))
         spacing = "x".join("?" if each is None else f"{each:.4g}" for each in self.spacing)
         units = f" {self.units}" if self.units else ""
         missing = f", {len(self.missing)} missing" if self.missing else ""
-        return f"<Volume {self.volume_id} {''.join(self.axes[:4])} {shape} {self.dtype}{units}, ijk {spacing} mm{missing}>"
+        return f"<Volume {self.volume_id} {axes} {shape} {self.dtype}{units}, ijk {spacing} mm{missing}>"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from loadstone.geometry import GeometryPolicy
 from loadstone.options import LoadOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
 
 __all__ = ["VolumeWish"]
 
@@ -15,9 +18,9 @@ __all__ = ["VolumeWish"]
 class VolumeWish:
     """What a caller asked for beside the id of a volume."""
 
-    options: LoadOptions = LoadOptions()
+    options: LoadOptions = field(default_factory=LoadOptions)
     """What changes voxels."""
-    policy: GeometryPolicy = GeometryPolicy()
+    policy: GeometryPolicy = field(default_factory=GeometryPolicy)
     """What to do about irregular geometry."""
     image_ids: tuple[str, ...] | None = None
     """The images that it is to consist of, in place of asking a loader."""
