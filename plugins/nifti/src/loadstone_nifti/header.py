@@ -16,7 +16,7 @@ from nibabel.nifti1 import Nifti1Header
 from nibabel.nifti2 import Nifti2Header
 from nibabel.volumeutils import native_code
 
-from loadstone.errors import IntegrityError, LimitError, MetadataError, UnsupportedError
+from loadstone.errors import IntegrityError, LimitError, UnsupportedError
 from loadstone.geometry import Finding, FindingKind
 from loadstone_nifti.datatypes import Datatype, datatype_of
 from loadstone_nifti.formats import looks_like
@@ -103,22 +103,12 @@ class NiftiHeader:
         return bool(self.fields.endianness != native_code)
 
     def for_nibabel(self) -> Nifti1Header:
-        """
-        Return a copy of the header, with its extensions.
-
-        Raises
-        ------
-        MetadataError
-            If nibabel cannot read an extension.
-        """
+        """Return a copy of the header, with its extensions."""
         copy = copied(self.fields)
         at = len(copy.binaryblock) + _EXTENDER_BYTES
         if self.head[at - _EXTENDER_BYTES] and self.extensions_are_whole:
             size = len(self.head) - at
-            try:
-                copy.extensions = copy.exts_klass.from_fileobj(BytesIO(self.head[at:]), size, self.swapped)  # type: ignore[no-untyped-call]
-            except Exception as error:  # nibabel hands them to parsers of DICOM and XML
-                raise MetadataError(f"a header extension cannot be read: {error}") from error
+            copy.extensions = copy.exts_klass.from_fileobj(BytesIO(self.head[at:]), size, self.swapped)  # type: ignore[no-untyped-call]
         return copy
 
 

@@ -91,7 +91,8 @@ def placement_of(fields: Nifti1Header, dims: tuple[int, ...]) -> Placement:
     """
     findings: list[Finding] = []
     scale = _scale(fields, findings)
-    affine = _affine(fields, dims, scale, findings)
+    with np.errstate(all="ignore"):  # what is not finite is found below
+        affine = _affine(fields, dims, scale, findings)
     if affine is None:
         return Placement(None, _spacing_of_header(fields, scale), tuple(findings))
     affine = np.diag([scale, scale, scale, 1.0]) @ _RAS_TO_LPS @ affine
@@ -150,8 +151,7 @@ def _qform(fields: Nifti1Header, findings: list[Finding]) -> Affine | None:
         findings.append(Finding(FindingKind.NOTED, message))
         pixdim[1:4] = abs(pixdim[1:4])
     try:
-        with np.errstate(all="ignore"):
-            qform = usable.get_qform()  # type: ignore[no-untyped-call]
+        qform = usable.get_qform()  # type: ignore[no-untyped-call]
     except (HeaderDataError, ValueError) as error:
         message = f"the qform is not valid ({error}): where the voxels lie is unknown"
         findings.append(Finding(FindingKind.UNKNOWN_POSITION, message))

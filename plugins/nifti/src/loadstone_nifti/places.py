@@ -7,10 +7,10 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from io import FileIO
 from typing import TYPE_CHECKING, Protocol
-from urllib.parse import unquote, urlsplit
 
 from loadstone.errors import FetchError, IntegrityError
 from loadstone.files import FileState
+from loadstone.ids import path_of
 from loadstone.transport import redact
 
 if TYPE_CHECKING:
@@ -51,19 +51,19 @@ def place_of(locator: str, context: LoadContext) -> Place:
     """
     Return the place that a path or URL names.
 
-    ``loadstone.to_id`` percent-encodes ``?``, ``#`` and ``%`` of a path; they are decoded here.
-
     Raises
     ------
+    InvalidIdError
+        If a ``file:`` URL names another machine.
     FetchError
         If there is no such local file.
     """
     if locator[:6].lower().startswith(("http:", "https:")):
         return RemoteFile(locator)
-    path = unquote(urlsplit(locator).path if locator[:5].lower() == "file:" else locator)
+    path = path_of(locator)
     try:
         return LocalFile(context.depends_on(path))
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+    except OSError as error:
         raise _unreadable(path, error) from error
 
 
@@ -74,9 +74,9 @@ def written_anew(label: str) -> IntegrityError:
     )
 
 
-def _unreadable(path: str, error: Exception) -> FetchError:
+def _unreadable(path: str, error: OSError) -> FetchError:
     return FetchError(
-        f"the file cannot be read: {getattr(error, 'strerror', None) or error}",
+        f"the file cannot be read: {error.strerror or error}",
         source=f"nifti:{path}",
         hint="Check the path and its permissions.",
     )

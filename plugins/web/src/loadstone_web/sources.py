@@ -6,12 +6,12 @@ import base64
 import binascii
 import os
 from contextlib import contextmanager
-from io import BytesIO
-from pathlib import Path
+from io import BufferedReader, BytesIO, FileIO
 from typing import TYPE_CHECKING, BinaryIO
-from urllib.parse import unquote, unquote_to_bytes, urlsplit
+from urllib.parse import unquote_to_bytes
 
 from loadstone.errors import FetchError, InvalidIdError, LimitError
+from loadstone.ids import path_of
 from loadstone.transport import redact
 
 if TYPE_CHECKING:
@@ -20,11 +20,10 @@ if TYPE_CHECKING:
     from loadstone.context import LoadContext
     from loadstone.ids import ImageId
 
-__all__ = ["is_remote", "label", "local_path", "opened", "read"]
+__all__ = ["is_remote", "label", "opened", "read"]
 
 _REMOTE = ("http:", "https:")
 _DATA = "data:"
-_FILE = "file:"
 
 
 def is_remote(image_id: ImageId) -> bool:
@@ -44,16 +43,6 @@ def label(image_id: ImageId) -> str:
     if is_remote(image_id):
         return f"web:{redact(rest)}"
     return str(image_id)
-
-
-def local_path(image_id: ImageId) -> Path:
-    """
-    Return the file that an id names which is neither remote nor data.
-
-    ``loadstone.to_id`` percent-encodes ``?``, ``#`` and ``%`` of a path; they are decoded here.
-    """
-    rest = image_id.rest
-    return Path(unquote(urlsplit(rest).path if rest[:5].lower() == _FILE else rest))
 
 
 def read(image_id: ImageId, context: LoadContext) -> bytes:
@@ -91,9 +80,9 @@ def opened(image_id: ImageId, context: LoadContext) -> Iterator[BinaryIO]:
     Raises
     ------
     FetchError
-        If the file cannot be opened or read.
+        If the file cannot be opened.
     InvalidIdError
-        If a ``data:`` URL is malformed.
+        If a ``data:`` URL is malformed, or a ``file:`` URL names another machine.
     """
     if _is_data(image_id):
         yield BytesIO(_decode_data_url(image_id))
@@ -103,17 +92,17 @@ def opened(image_id: ImageId, context: LoadContext) -> Iterator[BinaryIO]:
 
 
 def _open_file(image_id: ImageId, context: LoadContext) -> BinaryIO:
-    path = local_path(image_id)
+    path = path_of(image_id.rest)
     try:
-        file = path.open("rb")
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        file = FileIO(path)
+    except OSError as error:
         raise FetchError(
-            f"the file cannot be read: {getattr(error, 'strerror', None) or error}",
+            f"the file cannot be read: {error.strerror or error}",
             source=label(image_id),
             hint="Check the path and its permissions.",
         ) from error
     context.depends_on(path, os.fstat(file.fileno()))
-    return file
+    return BufferedReader(file)
 
 
 def _decode_data_url(image_id: ImageId) -> bytes:
