@@ -114,6 +114,18 @@ def test_a_copy_without_entry_points_shadows_one_with(site: Site, tmp_path: Path
     assert not index.candidates
 
 
+def test_remains_beside_a_distribution_do_not_hide_it(site: Site) -> None:
+    """A folder that an interrupted uninstall left behind does not stand for the version that is there."""
+    site.install("acme-loader", version="1.0", entry_points={IMAGES: {"acme": "acme"}})
+    for version in ("0.9", "1.1"):
+        (site.folder / f"acme_loader-{version}.dist-info").mkdir()
+        (site.folder / f"acme_loader-{version}.dist-info" / "entry_points.txt").write_text(
+            "[loadstone.plugins]\n"
+        )
+
+    assert site.index().names(IMAGES) == ("acme",)
+
+
 def test_remains_of_distributions_do_not_stop_a_scan(site: Site) -> None:
     """What is unreadable, has no metadata or a broken line is left out or recorded; others are found."""
     site.add("good", images=("good",))

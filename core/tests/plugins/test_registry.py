@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import importlib
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -473,6 +475,23 @@ class TestRefresh:
         assert registry.image_loader("mem").record.load is load
         with pytest.raises(UnknownSchemeError):
             registry.image_loader("acme")
+
+    def test_finds_what_was_installed_within_one_tick_of_the_clock(self, site: Site) -> None:
+        """Python remembers folders by the time of their last change; a refresh does not trust that."""
+        site.add("one", images=("one",))
+        registry = Registry(policy=PluginPolicy())
+        before = site.folder.stat()
+        with pytest.raises(ModuleNotFoundError):
+            importlib.import_module("two")
+        for name in ("one.py", "one-1.0.dist-info"):
+            (site.folder / name).rename(site.folder / name.replace("one", "two"))
+        metadata = site.folder / "two-1.0.dist-info"
+        (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: two\nVersion: 1.0\n")
+        (metadata / "entry_points.txt").write_text("[loadstone.image_loaders]\none = two\n")
+        os.utime(site.folder, ns=(before.st_atime_ns, before.st_mtime_ns))
+        registry.refresh()
+
+        assert registry.image_loader("one").info.distribution == "two"
 
     def test_a_conflict_appears_and_goes(self, site: Site) -> None:
         """A second claimant makes a scheme that worked a conflict, never a silent change of reader."""

@@ -193,7 +193,7 @@ paths = st.text(
 @given(paths)
 def test_any_path_survives_the_way_through_an_id(path: str) -> None:
     """path_of undoes to_id for any path, and no part of a path is taken for a frame or another selection."""
-    absolute = f"/{path.lstrip('/')}/x.png"
+    absolute = "/" + f"{path}/x.png".lstrip("/")
     image_id = ImageId(table(DEFAULT).to_id(absolute))
 
     assert Path(path_of(image_id.locator)) == Path(absolute)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from dataclasses import dataclass
-from importlib.metadata import Distribution, EntryPoint, distributions
+from importlib.metadata import Distribution, EntryPoint, MetadataPathFinder, distributions
 from typing import TYPE_CHECKING, Final, Self
 
 from loadstone._plugins.policy import normalised
@@ -22,6 +23,7 @@ __all__ = [
     "VOLUMES",
     "Candidate",
     "PluginIndex",
+    "forget_folders",
     "scheme_fault",
 ]
 
@@ -122,6 +124,16 @@ class PluginIndex:
         return frozenset(self._declared.get(key, {}).get(group, ()))
 
 
+def forget_folders() -> None:
+    """
+    Forget what Python remembers of the folders on the path, so that what was just installed is found.
+
+    Before Python 3.12 `importlib.invalidate_caches` leaves distributions out.
+    """
+    importlib.invalidate_caches()
+    MetadataPathFinder().invalidate_caches()
+
+
 def _plugin_distributions(path: Sequence[str] | None) -> Iterator[Distribution]:
     """
     Yield each distribution that declares something for Loadstone, once.
@@ -130,14 +142,11 @@ def _plugin_distributions(path: Sequence[str] | None) -> Iterator[Distribution]:
     counts, as it does for `importlib.metadata.version`.
     """
     where = list(sys.path if path is None else path)
-    seen = set()
-    for distribution in distributions(path=where):
-        name = _name(distribution) if _declares(distribution) else ""
-        if name and name not in seen:
-            seen.add(name)
-            first = next(iter(distributions(name=name, path=where)), distribution)
-            if _declares(first):
-                yield first
+    found = {_name(each): each for each in distributions(path=where) if _declares(each)}
+    for name, one in found.items():
+        if name:
+            copies = distributions(name=name, path=where)
+            yield next((each for each in copies if _name(each) == name), one)
 
 
 def _declares(distribution: Distribution) -> bool:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-import importlib
 import logging
 import threading
 import warnings
 from typing import TYPE_CHECKING, TypeVar
 
 from loadstone._plugins.activation import ActivationError, ActivePlugin, HookManager, activate
-from loadstone._plugins.index import IMAGES, PLUGINS, VOLUMES, Candidate, PluginIndex, PluginKey
+from loadstone._plugins.index import (
+    IMAGES,
+    PLUGINS,
+    VOLUMES,
+    Candidate,
+    PluginIndex,
+    PluginKey,
+    forget_folders,
+)
 from loadstone._plugins.policy import PluginPolicy
 from loadstone._plugins.precedence import choose
 from loadstone._plugins.turns import TurnCycleError, Turns
@@ -253,7 +260,7 @@ class Installation:
 
     def refresh(self) -> None:
         """Look again."""
-        importlib.invalidate_caches()
+        forget_folders()
         self.plugins = self._look()
 
     def _look(self) -> InstalledPlugins:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 import shutil
 import sys
 from pathlib import Path
 from textwrap import dedent
 from typing import TYPE_CHECKING, Self
+
+from loadstone._plugins.index import forget_folders
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -79,13 +80,13 @@ class PluginSandbox:
         packages = {name.rpartition(".")[0] for name in modules or {}}
         for name, source in (modules or {}).items():
             self._write(name, source, is_package=name in packages)
-        importlib.invalidate_caches()
+        forget_folders()
 
     def uninstall(self, distribution: str) -> None:
         """Take a distribution away, if it is there; its modules stay, as nothing names them any more."""
         for metadata in self.folder.glob(f"{_file_name(distribution)}-*.dist-info"):
             shutil.rmtree(metadata)
-        importlib.invalidate_caches()
+        forget_folders()
 
     def forget_modules(self) -> None:
         """Take every module of the sandbox out of `sys.modules`, as if a new process had started."""
@@ -93,14 +94,14 @@ class PluginSandbox:
             file = getattr(module, "__file__", None)
             if isinstance(file, str) and Path(file).is_relative_to(self.folder):
                 del sys.modules[name]
-        importlib.invalidate_caches()
+        forget_folders()
 
     def __enter__(self) -> Self:
         # A rewritten module of the same size and second would be taken from its stale bytecode.
         self._writes_bytecode = not sys.dont_write_bytecode
         sys.dont_write_bytecode = True
         sys.path.insert(0, str(self.folder))
-        importlib.invalidate_caches()
+        forget_folders()
         return self
 
     def __exit__(
