@@ -29,7 +29,7 @@ from loadstone._api import (
     unregister_volume_loader,
     volume_ids,
 )
-from loadstone._plugins import PluginPolicy, default_registry
+from loadstone._plugins import PluginInfo, PluginPolicy, default_registry
 from loadstone.context import LoadContext
 from loadstone.errors import (
     CacheFullError,
@@ -60,13 +60,15 @@ from loadstone.hookspecs import (
     VoxelSource,
     hookimpl,
 )
-from loadstone.ids import ImageId, VolumeId
-from loadstone.image import Image, Quality
+from loadstone.ids import ImageId, VolumeId, path_of
+from loadstone.image import Image, LoaderInfo, Quality
 from loadstone.load_object import LoadObject, Progress
 from loadstone.metadata import Window
+from loadstone.options import LoadOptions
 from loadstone.pools import RequestType
 from loadstone.session import Session
 from loadstone.settings import Settings
+from loadstone.stash import StashKey
 from loadstone.volume import Volume
 
 __all__ = [
@@ -86,10 +88,13 @@ __all__ = [
     "LoadContext",
     "LoadCycleError",
     "LoadObject",
+    "LoadOptions",
+    "LoaderInfo",
     "LoadstoneError",
     "MetadataError",
     "MetadataProvider",
     "PluginContractError",
+    "PluginInfo",
     "PluginLoadError",
     "PluginPolicy",
     "Progress",
@@ -99,6 +104,7 @@ __all__ = [
     "SecurityError",
     "Session",
     "Settings",
+    "StashKey",
     "UnknownSchemeError",
     "UnsupportedError",
     "Volume",
@@ -114,6 +120,7 @@ __all__ = [
     "load_image",
     "load_volume",
     "load_volumes",
+    "path_of",
     "plugins",
     "refresh_plugins",
     "register_image_loader",
