@@ -157,7 +157,7 @@ class InstalledPlugins:
             if each.fault and not self.policy.refusal(each.distribution)
         ]
         if broken:
-            raise ExceptionGroup(f"LOADSTONE_STRICT is on and {len(broken)} plugins are broken", broken)
+            raise ExceptionGroup(f"broken plugins: {len(broken)} (LOADSTONE_STRICT is on)", broken)
         self._has_all = True
 
     def _broken_among(self, *groups: str) -> list[PluginLoadError | PluginContractError]:
