@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import threading
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import numpy as np
@@ -14,6 +15,7 @@ from loadstone.boundary import typed_error
 from loadstone.errors import LoadCancelled, LoadstoneError
 from loadstone.events import LoadProgress
 from loadstone.files import FileState
+from loadstone.ids import LoadId, lane_of
 from loadstone.load_object import Progress
 from loadstone.permits import Order, permits_given_back
 from loadstone.pools import RequestType
@@ -127,6 +129,7 @@ class LoadContext:
         self._evictions: list[Callable[[], object]] = []
         self._files: list[FileState] = []
         self._image_id: str | None = None
+        self._lane = lane_of(LoadId(load.id))
 
     def for_image(self, image_id: str) -> LoadContext:
         """Return this context for one of several images: `allocate` gives the memory of that one."""
@@ -245,8 +248,21 @@ class LoadContext:
         with self.session.permits.hold("file", _order(self._load), self._load.token):
             yield
 
-    def submit(self, function: Callable[..., T], *args: Any) -> Job[T]:  # noqa: ANN401 - passed through
-        """Run ``function(*args)`` on a worker under a permit to decode; the result is future-like."""
+    def submit(self, function: Callable[..., T], *args: Any, computes: bool = True) -> Job[T]:  # noqa: ANN401
+        """
+        Run ``function(*args)`` on another worker; the result is future-like.
+
+        Parameters
+        ----------
+        function, *args
+            What to run.
+        computes
+            Whether it decodes, and needs a permit for that; False for a request of its own.
+        """
+        if not computes:
+            return Job(
+                self.session, self._load, partial(function, *args), type=RequestType.PREFETCH, lane=self._lane
+            )
 
         def work() -> T:
             with self.computing():

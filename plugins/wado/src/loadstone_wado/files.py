@@ -15,13 +15,12 @@ from loadstone import (
     InvalidIdError,
     LoadstoneError,
     VolumeId,
-    path_of,
 )
 from loadstone.geometry import Finding, FindingKind
-from loadstone.ids import rest_of
+from loadstone.ids import path_of, rest_of
 from loadstone_wado.decode import decode_frame, is_direct, load_frame
 from loadstone_wado.modules import frame_modules
-from loadstone_wado.naming import frame_of
+from loadstone_wado.ids import frame_of
 from loadstone_wado.series import Member, stacks_of
 from loadstone_wado.sources.file import StoredObject, file_status, stored_object
 from loadstone_wado.sources.folder import Folder, scan_folder

@@ -8,6 +8,7 @@ from loadstone_wado.blobs import FileBlob, MemoryBlob
 from loadstone_wado.frames import FrameReader
 from loadstone_wado.headers import read_dataset
 from loadstone_wado.instance import Instance
+from loadstone_wado.transfer_syntaxes import NATIVE
 
 if TYPE_CHECKING:
     import os
@@ -77,6 +78,11 @@ class Part10:
     def nbytes(self) -> int:
         """About how much memory it takes."""
         return self.instance.nbytes + (self._blob.size if isinstance(self._blob, MemoryBlob) else 0)
+
+    @property
+    def is_native(self) -> bool:
+        """Whether its frames are uncompressed."""
+        return self.instance.transfer_syntax_uid in NATIVE
 
     def close(self) -> None:
         """Close the file, if there is one."""

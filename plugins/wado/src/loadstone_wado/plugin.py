@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from loadstone import ImageLoader, VolumeLoader, hookimpl
-from loadstone_wado import files
+from loadstone_wado import files, rs, uri
 
 __all__ = ["loadstone_image_loaders", "loadstone_volume_loaders"]
 
@@ -24,7 +24,22 @@ def loadstone_image_loaders() -> Iterable[ImageLoader]:
             metadata=files.metadata,
             canonical=files.canonical,
             batch_size=FILES_AT_A_TIME,
-            summary="DICOM Part-10 files and folders",
+            summary="DICOM Part-10 files",
+        ),
+        ImageLoader(
+            "wadouri",
+            uri.load,
+            metadata=uri.metadata,
+            canonical=uri.canonical,
+            summary="DICOM objects over WADO-URI or a plain URL",
+        ),
+        ImageLoader(
+            "wadors",
+            rs.load,
+            load_many=rs.load_many,
+            metadata=rs.metadata,
+            canonical=rs.canonical,
+            summary="DICOM frames over WADO-RS",
         ),
     ]
 
@@ -32,4 +47,8 @@ def loadstone_image_loaders() -> Iterable[ImageLoader]:
 @hookimpl
 def loadstone_volume_loaders() -> Iterable[VolumeLoader]:
     """Return the loaders of volumes."""
-    return [VolumeLoader("dicomfile", files.open_volumes, summary="DICOM files, folders, series")]
+    return [
+        VolumeLoader("dicomfile", files.open_volumes, summary="DICOM files and folders"),
+        VolumeLoader("wadouri", uri.open_volumes, summary="multi-frame DICOM objects over HTTP"),
+        VolumeLoader("wadors", rs.open_volumes, summary="DICOM series and instances over WADO-RS"),
+    ]

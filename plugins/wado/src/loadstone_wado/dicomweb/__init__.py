@@ -1,0 +1,1 @@
+"""What is asked of a DICOMweb server, and how its answers are read."""

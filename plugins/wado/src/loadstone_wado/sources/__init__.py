@@ -1,0 +1,1 @@
+"""Where DICOM objects come from: files and folders, WADO-URI, WADO-RS."""

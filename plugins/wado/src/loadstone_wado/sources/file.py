@@ -1,0 +1,154 @@
+"""Part-10 files on disk: each header is read once as long as somebody uses it, each frame on its own."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
+
+from loadstone import FetchError, IntegrityError, StashKey
+from loadstone.files import FileState
+from loadstone_wado.blobs import FileBlob
+from loadstone_wado.frames import FrameReader
+from loadstone_wado.headers import read_dataset
+from loadstone_wado.instance import Instance
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+    from loadstone import LoadContext, Settings
+
+__all__ = ["StoredObject", "known_objects", "stored_object"]
+
+
+class StoredObject:
+    """
+    A Part-10 file.
+
+    Attributes
+    ----------
+    instance : Instance
+        What its header says.
+    state : FileState
+        The file when the header was read.
+    """
+
+    __slots__ = ("__weakref__", "_lock", "_reader", "instance", "state")
+
+    def __init__(self, instance: Instance, state: FileState) -> None:
+        self.instance = instance
+        self.state = state
+        self._lock = threading.Lock()
+        self._reader: FrameReader | None = None
+
+    @classmethod
+    def read(cls, path: str, settings: Settings) -> StoredObject:
+        """
+        Read the header of a file.
+
+        Raises
+        ------
+        LoadstoneError
+            As `Instance.from_blob`.
+        """
+
+        def dataset() -> Dataset:
+            with FileBlob(path) as again:
+                return read_dataset(again)
+
+        with FileBlob(path) as blob:
+            instance = Instance.from_blob(blob, settings, dataset=dataset)
+            return cls(instance, FileState.of(path, blob.status))
+
+    @property
+    def nbytes(self) -> int:
+        """About how much memory it takes."""
+        return self.instance.nbytes
+
+    @contextmanager
+    def frames(self) -> Iterator[FrameReader]:
+        """
+        Give a reader of its frames; the file of a multi-frame object stays open, with the index of its frames.
+
+        Raises
+        ------
+        IntegrityError
+            If the file was written anew since its header was read.
+        """
+        if self._reader is not None:
+            yield self._reader
+            return
+        if self.instance.number_of_frames == 1:
+            with self._open() as blob:
+                yield FrameReader(self.instance, blob)
+            return
+        with self._lock:
+            if self._reader is None:
+                self._reader = FrameReader(self.instance, self._open())
+        yield self._reader
+
+    def _open(self) -> FileBlob:
+        blob = FileBlob(self.state.path)
+        if FileState.of(self.state.path, blob.status) != self.state:
+            blob.close()
+            raise IntegrityError(
+                "the file was written anew while it was being loaded",
+                source=self.state.path,
+                hint="Load it again.",
+            )
+        return blob
+
+    def close(self) -> None:
+        """Close the file, if it is open."""
+        with self._lock:
+            self._reader = None
+
+
+_KNOWN: StashKey[WeakValueDictionary[str, StoredObject]] = StashKey()
+
+
+def known_objects(context: LoadContext) -> WeakValueDictionary[str, StoredObject]:
+    """Return the files of this session whose headers somebody holds."""
+    return context.session.stash.setdefault(_KNOWN, WeakValueDictionary)
+
+
+def stored_object(path: str, context: LoadContext) -> StoredObject:
+    """
+    Return a file whose header is read once for all that use it at a time.
+
+    Raises
+    ------
+    FetchError
+        If there is no such file.
+    LoadstoneError
+        As `Instance.from_blob`.
+    """
+    status = file_status(path)
+    state = context.depends_on(path, status)
+    known = known_objects(context)
+    found = known.get(path)
+    if found is not None and found.state == state:
+        return found
+    found = context.source(("dicomfile", state), lambda: StoredObject.read(path, context.settings))
+    known[path] = found
+    return found
+
+
+def file_status(path: str) -> os.stat_result:
+    """
+    Look at a file or folder.
+
+    Raises
+    ------
+    FetchError
+        If there is none.
+    """
+    try:
+        return os.stat(path)
+    except OSError as error:
+        raise FetchError(
+            f"it cannot be read: {error.strerror}", source=path, hint="Check the path."
+        ) from error
