@@ -176,7 +176,7 @@ class FaultServer:
 
     def refuse(self) -> None:
         """Refuse connections until `listen`, and close those that are open."""
-        self._listener.close()
+        self._stop_listening()
         self.drop_connections()
 
     def drop_connections(self) -> None:
@@ -196,7 +196,7 @@ class FaultServer:
     def close(self) -> None:
         """Stop; close everything."""
         self._stopped.set()
-        self._listener.close()
+        self._stop_listening()
         self.drop_connections()
         for thread in list(self._state.threads):
             thread.join(5)
@@ -209,6 +209,10 @@ class FaultServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _stop_listening(self) -> None:
+        _shut_down(self._listener)  # or it would listen until the thread that accepts looks up
+        self._listener.close()
 
     def _start(self, work: Callable[..., None], *arguments: object) -> None:
         thread = threading.Thread(target=work, args=arguments, daemon=True)

@@ -235,7 +235,7 @@ class Gunzipped(Body):
     __slots__ = ("_body", "_free", "_inflate", "_packed", "_pending", "_ratio", "_taken")
 
     def __init__(self, body: Body, settings: Settings) -> None:
-        super().__init__(body._file)  # noqa: SLF001 - the same file, read through the other body
+        super().__init__(body._file)
         self._body = body
         self._inflate = zlib.decompressobj(wbits=31)
         self._pending = b""

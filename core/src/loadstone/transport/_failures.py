@@ -28,6 +28,7 @@ __all__ = ["WIRE_ERRORS", "explained", "refused"]
 WIRE_ERRORS: Final = (HTTPError, OSError, http.client.HTTPException, BrokenBodyError)
 """What urllib3, http.client, ssl and sockets raise."""
 
+_QUOTING: Final = http.client.HTTPException
 _TUNNEL: Final = re.compile(r"Tunnel connection failed: (\d{3})")
 _CHECK_SERVER: Final = "Check that the server runs and that host and port are right."
 _STATUS_HINTS: Final = {
@@ -79,7 +80,8 @@ def explained(error: Exception, url: str, flight: Flight, settings: Settings) ->
         told = LimitError(what, source=source, hint=hint)
     else:
         told = FetchError(what, source=source, hint=hint, attempts=call.attempts, retryable=retryable)
-    told.__cause__ = root
+    # What http.client could not read it quotes, and that is the server's text.
+    told.__cause__ = None if isinstance(root, _QUOTING) and not isinstance(root, OSError) else root
     return told
 
 

@@ -106,7 +106,7 @@ class Response(http.client.HTTPResponse):
         if connection is not None and self._pool is not None:
             if not reusable:
                 connection.close()
-            self._pool._put_conn(connection)  # noqa: SLF001 - as urllib3's own responses do
+            self._pool._put_conn(connection)
 
     def _read_fields(self) -> list[tuple[str, str]]:
         fields: list[tuple[str, str]] = []

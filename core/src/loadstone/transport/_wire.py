@@ -150,7 +150,7 @@ def _connected(connection: HTTPConnection) -> socket.socket:
     timeout = connection.timeout
     deadline = monotonic() + (timeout if isinstance(timeout, int | float) else 0)
     failure: OSError = OSError("the host has no address")
-    host = connection._dns_host.strip("[]")  # noqa: SLF001 - as urllib3's own method does: with a trailing dot
+    host = connection._dns_host.strip("[]")
     addresses = socket.getaddrinfo(host, connection.port, type=socket.SOCK_STREAM)
     for family, kind, protocol, _, address in addresses:
         sock = socket.socket(family, kind, protocol)
