@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from io import FileIO
@@ -62,9 +63,12 @@ def place_of(locator: str, context: LoadContext) -> Place:
         return RemoteFile(locator)
     path = path_of(locator)
     try:
-        return LocalFile(context.depends_on(path))
+        status = os.stat(path)  # noqa: PTH116 - the path is text, also where it is no path
     except OSError as error:
         raise _unreadable(path, error) from error
+    if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for somebody to write
+        raise FetchError("this is a folder or a device, not a file", source=f"nifti:{path}")
+    return LocalFile(context.depends_on(path, status))
 
 
 def written_anew(label: str) -> IntegrityError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import os
+import stat
 from contextlib import contextmanager
 from io import BufferedReader, BytesIO, FileIO
 from typing import TYPE_CHECKING, BinaryIO
@@ -60,16 +61,8 @@ def read(image_id: ImageId, context: LoadContext) -> bytes:
     """
     if is_remote(image_id):
         return context.fetch(image_id.rest).body
-    most = context.settings.max_response_bytes
     with opened(image_id, context) as file:
-        data = file.read(most + 1)
-    if len(data) > most:
-        raise LimitError(
-            f"there are more than max_response_bytes={most:,} bytes",
-            source=label(image_id),
-            hint="Raise max_response_bytes (LOADSTONE_MAX_RESPONSE_BYTES) if the image is trusted.",
-        )
-    return data
+        return file.read()
 
 
 @contextmanager
@@ -80,7 +73,9 @@ def opened(image_id: ImageId, context: LoadContext) -> Iterator[BinaryIO]:
     Raises
     ------
     FetchError
-        If the file cannot be opened.
+        If there is no file, or it cannot be opened.
+    LimitError
+        If it has more than ``max_response_bytes``.
     InvalidIdError
         If a ``data:`` URL is malformed, or a ``file:`` URL names another machine.
     """
@@ -94,6 +89,8 @@ def opened(image_id: ImageId, context: LoadContext) -> Iterator[BinaryIO]:
 def _open_file(image_id: ImageId, context: LoadContext) -> BinaryIO:
     path = path_of(image_id.rest)
     try:
+        status = os.stat(path)  # noqa: PTH116 - the path is text
+        _check_status(status, image_id, context)
         file = FileIO(path)
     except OSError as error:
         raise FetchError(
@@ -101,8 +98,20 @@ def _open_file(image_id: ImageId, context: LoadContext) -> BinaryIO:
             source=label(image_id),
             hint="Check the path and its permissions.",
         ) from error
-    context.depends_on(path, os.fstat(file.fileno()))
+    context.depends_on(path, status)
     return BufferedReader(file)
+
+
+def _check_status(status: os.stat_result, image_id: ImageId, context: LoadContext) -> None:
+    if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for somebody to write
+        raise FetchError("this is a folder or a device, not a file", source=label(image_id))
+    most = context.settings.max_response_bytes
+    if status.st_size > most:
+        raise LimitError(
+            f"the file has {status.st_size:,} bytes, more than max_response_bytes={most:,}",
+            source=label(image_id),
+            hint="Raise max_response_bytes (LOADSTONE_MAX_RESPONSE_BYTES) if the image is trusted.",
+        )
 
 
 def _decode_data_url(image_id: ImageId) -> bytes:

@@ -1,0 +1,197 @@
+from __future__ import annotations
+
+import base64
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from loadstone import (
+    FetchError,
+    IntegrityError,
+    InvalidIdError,
+    LimitError,
+    LoadstoneError,
+    Session,
+    UnsupportedError,
+)
+from loadstone.metadata import ImagePixel
+from loadstone.testing.faults import Answer, FaultServer
+from plugins.web.tests.builders import (
+    SIGNATURE,
+    by_pillow,
+    chunk,
+    exif,
+    ihdr,
+    memory_growth_below,
+    photo,
+    png,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+GREY = (np.arange(12).reshape(3, 4) * 5000).astype(np.uint16)
+
+
+@pytest.fixture
+def session() -> Iterator[Session]:
+    with Session(backoff_seconds=0.01, attempts=2) as session:
+        yield session
+
+
+def written(folder: Path, data: bytes, name: str = "image.png") -> str:
+    path = folder / name
+    path.write_bytes(data)
+    return f"web:{path}"
+
+
+def test_a_file_is_loaded(session: Session, tmp_path: Path) -> None:
+    """16-bit grey comes as it is, without spacing, and says what it was."""
+    image = session.load_image(written(tmp_path, png(GREY)))
+
+    np.testing.assert_array_equal(image.pixels, GREY)
+    assert image.photometric_interpretation == "MONOCHROME2"
+    assert image.pixel_spacing is None
+    assert image.header().kind == "grey"
+    assert not image.pixels.flags.writeable
+
+
+@pytest.mark.parametrize("name", ["image.png", "image.jpg", "image.dcm", "image"])
+def test_the_bytes_tell_and_not_the_name(session: Session, tmp_path: Path, name: str) -> None:
+    """Whatever the name ends in, PNG is PNG and JPEG is JPEG."""
+    np.testing.assert_array_equal(session.load_image(written(tmp_path, png(GREY), name)).pixels, GREY)
+    image = session.load_image(written(tmp_path, by_pillow(photo(), "JPEG"), f"second-{name}"))
+
+    assert image.photometric_interpretation == "RGB"
+    assert image.is_color
+
+
+def test_a_bare_path_is_enough(session: Session, tmp_path: Path) -> None:
+    """The suffix leads to the plugin, whatever is in the name."""
+    path = tmp_path / "what? 50%#.PNG"
+    path.write_bytes(png(GREY))
+
+    np.testing.assert_array_equal(session.load_image(path).pixels, GREY)
+
+
+@pytest.mark.parametrize(
+    "encode", [base64.b64encode, lambda data: base64.b64encode(data).replace(b"+", b"%2B")]
+)
+def test_a_data_url_carries_its_image(session: Session, encode: object) -> None:
+    """Base64, percent-encoded or not; the media type is not believed."""
+    assert callable(encode)
+    text = encode(png(GREY)).decode()
+
+    np.testing.assert_array_equal(session.load_image(f"web:data:image/jpeg;base64,{text}").pixels, GREY)
+
+
+@pytest.mark.parametrize("url", ["data:image/png;base64", "data:image/png;base64,!!!!", "data:;base64,A"])
+def test_a_malformed_data_url_is_refused(session: Session, url: str) -> None:
+    """No comma, or no base64: the id is at fault."""
+    with pytest.raises(InvalidIdError):
+        session.load_image(f"web:{url}")
+
+
+def test_a_url_is_loaded(session: Session) -> None:
+    """An image behind http is the same image, also as a plain URL."""
+    with FaultServer() as server:
+        url = server.plan("/a.png", Answer(body=png(GREY)))
+
+        np.testing.assert_array_equal(session.load_image(f"web:{url}").pixels, GREY)
+        np.testing.assert_array_equal(session.load_image(url).pixels, GREY)
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "named"),
+    [
+        (Answer(status=404), FetchError, "404"),
+        (Answer(body=b"<html>Sign in</html>"), UnsupportedError, "HTML"),
+        (Answer(body=png(GREY), framing="close", body_cut=60, end="close"), IntegrityError, "truncated"),
+        (Answer(body=by_pillow(photo(), "GIF")), UnsupportedError, "GIF"),
+    ],
+)
+def test_a_bad_answer_is_a_typed_error_and_not_kept(
+    session: Session, answer: Answer, error: type[LoadstoneError], named: str
+) -> None:
+    """What went wrong is named, and the next correct answer loads."""
+    with FaultServer() as server:
+        url = server.plan("/a.png", answer, Answer(body=png(GREY)))
+        with pytest.raises(error, match=named):
+            session.load_image(f"web:{url}")
+
+        np.testing.assert_array_equal(session.load_image(f"web:{url}").pixels, GREY)
+
+
+def test_no_secret_of_a_url_is_in_a_message(session: Session) -> None:
+    """User, password and query stay out of errors."""
+    with FaultServer() as server:
+        url = server.plan("/a.png", Answer(body=b"nothing"))
+        secret = url.replace("http://", "http://user:geheim@") + "?token=geheim"
+        with pytest.raises(LoadstoneError) as caught:
+            session.load_image(f"web:{secret}")
+
+    assert "geheim" not in str(caught.value)
+
+
+def test_a_missing_file_is_named(session: Session) -> None:
+    """The path and what to do are in the message."""
+    with pytest.raises(FetchError, match=r"/nowhere/a\.png.*Check the path"):
+        session.load_image("web:/nowhere/a.png")
+
+
+def test_a_pixel_bomb_is_refused_on_its_header(session: Session, tmp_path: Path) -> None:
+    """100,000 x 100,000 pixels in a hundred bytes get no memory, and leave nothing."""
+    bomb = SIGNATURE + ihdr(100_000, 100_000, 8, 0) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
+    image_id = written(tmp_path, bomb)
+    session.load_image(written(tmp_path, png(GREY), "first.png"), cache=False)  # so that all is imported
+
+    with memory_growth_below(2**20), pytest.raises(LimitError, match="max_pixels"):
+        session.load_image(image_id)
+
+    assert session.cache.stats().kept == 0
+
+
+def test_metadata_comes_without_decoding(session: Session, tmp_path: Path) -> None:
+    """Size, dtype and meaning of the upright image are known even where the pixels are damaged."""
+    damaged = bytearray(png(GREY, before=chunk(b"eXIf", exif(6))))
+    damaged[-14] ^= 1
+    image_id = written(tmp_path, bytes(damaged))
+
+    assert session.metadata.get(image_id, ImagePixel) == ImagePixel(
+        rows=4, columns=3, dtype=np.dtype(np.uint16), bits_stored=16
+    )
+    with pytest.raises(IntegrityError):
+        session.load_image(image_id)
+
+
+def test_a_file_that_is_written_anew_is_read_anew(session: Session, tmp_path: Path) -> None:
+    """The cache does not hide a new file."""
+    image_id = written(tmp_path, png(GREY))
+    session.load_image(image_id)
+
+    written(tmp_path, png(GREY[:2]))
+
+    assert session.load_image(image_id).rows == 2
+
+
+def test_the_plugin_imports_nothing_heavy() -> None:
+    """The decoders wait for the first load."""
+    code = "import sys, loadstone_web.plugin; print({'PIL', 'imagecodecs'} & set(sys.modules))"
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert answer.stdout.strip() == "set()"
+
+
+def test_a_folder_or_a_pipe_is_no_file(session: Session, tmp_path: Path) -> None:
+    """Neither is opened: a pipe would wait for ever."""
+    pipe = tmp_path / "x.png"
+    os.mkfifo(pipe)
+
+    for path in (tmp_path, pipe):
+        with pytest.raises(FetchError, match="not a file"):
+            session.load_image(f"web:{path}")
