@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from loadstone import FetchError, IntegrityError, LoadstoneError, Session
+from loadstone import FetchError, IntegrityError, LoadCancelled, LoadstoneError, Session
 from loadstone.testing.faults import Answer, FaultServer
 from plugins.nifti.tests.builders import VOXELS, nifti
 
@@ -102,3 +102,21 @@ def test_no_secret_of_a_url_is_in_a_message(session: Session, server: FaultServe
         session.load_volume(f"nifti:{secret}")
 
     assert "geheim" not in str(caught.value)
+
+
+@pytest.mark.parametrize("compress", [False, True])
+def test_a_cancelled_load_closes_its_connection(
+    session: Session, server: FaultServer, compress: bool
+) -> None:
+    """While voxels drip in, cancelling settles at once and the connection is closed within a second."""
+    voxels = np.random.default_rng(0).integers(0, 9999, (64, 64, 40), dtype=np.int16)
+    body = gzip.compress(nifti(voxels)) if compress else nifti(voxels)
+    url = server.plan("/t1", Answer(body=body), Answer(body=body, drip=0.01))
+    handle = session.request_volume(f"nifti:{url}")
+
+    assert server.wait_for(lambda server: len(server.requests) == 2)
+    assert handle.cancel()
+
+    with pytest.raises(LoadCancelled):
+        handle.result(timeout=1)
+    assert server.wait_for(lambda server: server.connections[-1].closed_at is not None, seconds=1)
