@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from time import sleep
+from typing import TYPE_CHECKING, Any
 
 from loadstone.settings import Settings
 from loadstone.transport import Transport
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # Made with openssl for 100 years: an authority, what it signed for 127.0.0.1 and for a client, and the latter
 # with its key encrypted (`locked.pem`). They protect nothing.
@@ -43,3 +49,22 @@ def server_context(*, wants_client: bool = False) -> ssl.SSLContext:
         context.load_verify_locations(CERTIFICATES / "authority.pem")
         context.verify_mode = ssl.CERT_REQUIRED
     return context
+
+
+@contextmanager
+def unreachable() -> Iterator[str]:
+    """Give a URL that accepts no connection and refuses none: the queue of its socket is full."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
+        address = listener.getsockname()
+        waiting = []
+        for _ in range(8):
+            sock = socket.socket()
+            sock.setblocking(False)
+            sock.connect_ex(address)
+            waiting.append(sock)
+        sleep(0.05)
+        try:
+            yield f"http://127.0.0.1:{address[1]}/a"
+        finally:
+            for sock in waiting:
+                sock.close()

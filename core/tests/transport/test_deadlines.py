@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from core.tests.transport.builders import CERTIFICATES, server_context, transport
+from core.tests.transport.builders import CERTIFICATES, server_context, transport, unreachable
 from loadstone.cancel import CancelToken
 from loadstone.errors import FetchError, LoadCancelled, LoadstoneError
 from loadstone.testing.faults import Answer, FaultServer
@@ -28,25 +28,6 @@ STALLS = {
     "in a chunked body": Answer(body=BODY, framing="chunked", body_cut=50_000, end="stall"),
     "in a body without an end": Answer(body=BODY, framing="close", body_cut=50_000, end="stall"),
 }
-
-
-@contextmanager
-def unreachable() -> Iterator[str]:
-    """Give a URL that accepts no connection and refuses none: the queue of its socket is full."""
-    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
-        address = listener.getsockname()
-        waiting = []
-        for _ in range(8):
-            sock = socket.socket()
-            sock.setblocking(False)
-            sock.connect_ex(address)
-            waiting.append(sock)
-        sleep(0.05)
-        try:
-            yield f"http://127.0.0.1:{address[1]}/a"
-        finally:
-            for sock in waiting:
-                sock.close()
 
 
 @contextmanager

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from time import monotonic
 
 import pytest
 
-from core.tests.transport.builders import transport
+from core.tests.transport.builders import transport, unreachable
 from loadstone.errors import FetchError, InvalidIdError
 from loadstone.testing.faults import Answer, FaultServer, Received
 from loadstone.transport import HttpRequest
@@ -313,3 +314,67 @@ def test_what_is_not_http_is_named() -> None:
             door.fetch(url)
 
         assert (caught.value.attempts, caught.value.retryable) == (1, False)
+
+
+def test_first_address_that_answers_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Addresses that refuse, or that swallow packets, leave time to those that follow."""
+    with (
+        FaultServer() as server,
+        unreachable() as nowhere,
+        transport(connect_seconds=0.6, attempts=1) as door,
+    ):
+        url = server.plan("/a", Answer(body=b"x"))
+        closed = FaultServer()
+        ports = [int(nowhere.split(":")[2].split("/")[0]), closed.port, server.port]
+        addresses = [(socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", port)) for port in ports]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: addresses)
+
+        assert door.fetch(url).body == b"x"
+        closed.close()
+
+
+def test_address_of_version_6_is_reached() -> None:
+    """An IPv6 address in brackets is one."""
+    try:
+        listener = socket.create_server(("::1", 0), family=socket.AF_INET6)
+    except OSError:
+        pytest.skip("this machine has no IPv6 loopback")
+
+    def answer() -> None:
+        client, _ = listener.accept()
+        with client:
+            asked.append(client.recv(65536))
+            client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx")
+
+    asked: list[bytes] = []
+    thread = threading.Thread(target=answer)
+    thread.start()
+    url = f"http://[::1]:{listener.getsockname()[1]}/a"
+    with listener, transport(attempts=1) as door:
+        assert door.fetch(url).body == b"x"
+        thread.join()
+
+    assert f"Host: {url[7:-2]}".encode() in asked[0]
+
+
+def test_status_that_nobody_knows_is_told() -> None:
+    """A status without a name is an error with its number."""
+    with FaultServer() as server, transport(attempts=1) as door:
+        url = server.plan("/a", Answer(status=599), Answer(status=799))
+
+        with pytest.raises(FetchError, match="HTTP 599") as caught:
+            door.fetch(url)
+        assert caught.value.retryable
+        with pytest.raises(FetchError, match="HTTP 799") as caught:
+            door.fetch(url)
+        assert not caught.value.retryable
+
+
+def test_error_of_the_hook_is_passed_on() -> None:
+    """What `prepare` raises is not taken for a failure of the network."""
+
+    def prepare(request: HttpRequest) -> HttpRequest:
+        raise KeyError("key")
+
+    with FaultServer() as server, transport(prepare=prepare) as door, pytest.raises(KeyError):
+        door.fetch(server.url("/a"))

@@ -4,12 +4,14 @@ import socket
 import ssl
 import threading
 from contextlib import contextmanager
+from time import monotonic
 from typing import TYPE_CHECKING
 
 import pytest
 
 from core.tests.transport.builders import CERTIFICATES, server_context, transport
-from loadstone.errors import FetchError, LoadstoneError
+from loadstone.cancel import CancelToken
+from loadstone.errors import FetchError, LoadCancelled, LoadstoneError
 from loadstone.testing.faults import Answer, FaultServer, redirect
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @contextmanager
 def tunnel(
-    answer: bytes = b"HTTP/1.1 200 Go on\r\n\r\n",
+    answer: bytes = b"HTTP/1.1 200 Go on\r\n\r\n", tls: ssl.SSLContext | None = None
 ) -> Iterator[tuple[int, list[bytes]]]:
     """Run a proxy that tunnels one connection; give its port and what it was asked."""
     asked: list[bytes] = []
@@ -44,6 +46,8 @@ def tunnel(
 
     def serve(listener: socket.socket) -> None:
         client, _ = listener.accept()
+        if tls is not None:
+            client = tls.wrap_socket(client, server_side=True)
         request = b""
         while b"\r\n\r\n" not in request:
             request += client.recv(65536)
@@ -224,3 +228,29 @@ def test_unusable_proxy_is_named(proxy: str) -> None:
         door.fetch("http://pacs.invalid/a")
 
     assert "CANARY" not in str(caught.value)
+
+
+def test_https_through_an_https_proxy() -> None:
+    """A proxy may itself be spoken to over TLS; a cancel reaches through both layers."""
+    with FaultServer(tls=server_context()) as server, tunnel(tls=server_context()) as (port, asked):
+        url = server.plan("/a", Answer(body=b"secret"), Answer(body=bytes(1000), body_cut=10, end="stall"))
+        with transport(ca_bundle=AUTHORITY, proxy=f"https://127.0.0.1:{port}", stall_seconds=20.0) as door:
+            assert door.fetch(url).body == b"secret"
+
+            token = CancelToken()
+            threading.Timer(0.1, token.cancel).start()
+            started = monotonic()
+            with pytest.raises(LoadCancelled):
+                door.fetch(url, token=token)
+
+            assert monotonic() - started < 1
+
+    assert len(asked) == 1
+
+
+def test_http_through_an_https_proxy() -> None:
+    """Plain requests are handed to a proxy over TLS."""
+    with FaultServer(tls=server_context()) as proxy:
+        proxy.plan("http://pacs.invalid/a", Answer(body=b"x"))
+        with transport(ca_bundle=AUTHORITY, proxy=proxy.url()) as door:
+            assert door.fetch("http://pacs.invalid/a").body == b"x"

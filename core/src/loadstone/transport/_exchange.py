@@ -31,9 +31,12 @@ _DRAIN_SECONDS: Final = 1.0
 
 @cache
 def _user_agent() -> str:
-    from importlib.metadata import version
+    from importlib.metadata import PackageNotFoundError, version
 
-    return f"loadstone/{version('loadstone')}"
+    try:
+        return f"loadstone/{version('loadstone')}"
+    except PackageNotFoundError:  # frozen into an application, without its metadata
+        return "loadstone"
 
 
 class Answer:

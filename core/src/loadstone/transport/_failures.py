@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Final
 
 from urllib3.exceptions import HTTPError, ProxyError
 
-from loadstone.errors import FetchError, LimitError, LoadCancelled, LoadstoneError
+from loadstone.errors import (
+    FetchError,
+    IntegrityError,
+    LimitError,
+    LoadCancelled,
+    LoadstoneError,
+    UnsupportedError,
+)
 from loadstone.transport._body import BrokenBodyError
 from loadstone.transport._retries import is_retryable
 from loadstone.transport.urls import redact
@@ -28,6 +35,7 @@ __all__ = ["WIRE_ERRORS", "explained", "refused"]
 WIRE_ERRORS: Final = (HTTPError, OSError, http.client.HTTPException, BrokenBodyError)
 """What urllib3, http.client, ssl and sockets raise."""
 
+_OF_THE_BODY: Final = (IntegrityError, LimitError, UnsupportedError)
 _QUOTING: Final = http.client.HTTPException
 _TUNNEL: Final = re.compile(r"Tunnel connection failed: (\d{3})")
 _CHECK_SERVER: Final = "Check that the server runs and that host and port are right."
@@ -70,9 +78,7 @@ def explained(error: Exception, url: str, flight: Flight, settings: Settings) ->
     if call.reason is not None:
         return LoadCancelled(call.reason, source=source)
     if not isinstance(error, WIRE_ERRORS):
-        if isinstance(error, LoadstoneError) and not error.source:
-            return _located(error, source)
-        return error
+        return _located(error, source) if isinstance(error, _OF_THE_BODY) else error
     root = _root(error)
     what, hint, retryable = _diagnosis(error, root, flight, settings)
     told: LoadstoneError
@@ -85,7 +91,8 @@ def explained(error: Exception, url: str, flight: Flight, settings: Settings) ->
     return told
 
 
-def _located(error: LoadstoneError, source: str) -> LoadstoneError:
+def _located(error: IntegrityError | LimitError | UnsupportedError, source: str) -> LoadstoneError:
+    """Return the same error with the address, which a body does not know."""
     located = type(error)(error.what, source=source, hint=error.hint)
     located.__cause__ = error.__cause__
     return located

@@ -79,8 +79,10 @@ class Response(http.client.HTTPResponse):
     fields: Headers
     """The header."""
 
-    def __init__(self, sock: socket.socket, flight: Flight, *, method: str | None = None) -> None:
-        super().__init__(sock, method=method)
+    def __init__(
+        self, sock: socket.socket, debuglevel: int = 0, *, flight: Flight, method: str | None = None
+    ) -> None:
+        super().__init__(sock, debuglevel, method=method)
         self._flight = flight
         self.fp = io.BufferedReader(_Wire(self.fp.detach(), sock, flight), _BUFFER)
 

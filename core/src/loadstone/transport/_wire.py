@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import http.client
 import logging
+import os
 import socket
 import threading
 from collections import deque
@@ -150,14 +151,17 @@ def _connected(connection: HTTPConnection) -> socket.socket:
     timeout = connection.timeout
     deadline = monotonic() + (timeout if isinstance(timeout, int | float) else 0)
     failure: OSError = OSError("the host has no address")
-    host = connection._dns_host.strip("[]")
+    host = connection._dns_host.strip("[]")  # as urllib3's own method does: with a trailing dot
     addresses = socket.getaddrinfo(host, connection.port, type=socket.SOCK_STREAM)
-    for family, kind, protocol, _, address in addresses:
+    for number, (family, kind, protocol, _, address) in enumerate(addresses, 1):
         sock = socket.socket(family, kind, protocol)
         try:
             for option in connection.socket_options or ():
                 sock.setsockopt(*option)
-            _connect(sock, address, deadline, flight.call)
+            # An address that swallows packets (broken IPv6) leaves half of the time to those after it.
+            left = deadline - monotonic()
+            _connect(sock, address, left if number == len(addresses) else left / 2, flight.call)
+            sock.settimeout(max(deadline - monotonic(), 0.001))
             return sock
         except OSError as error:
             sock.close()
@@ -168,20 +172,20 @@ def _connected(connection: HTTPConnection) -> socket.socket:
     raise failure
 
 
-def _connect(sock: socket.socket, address: tuple[object, ...], deadline: float, call: Call) -> None:
+def _connect(sock: socket.socket, address: tuple[object, ...], seconds: float, call: Call) -> None:
     """Connect without blocking for long: a connection that is being made cannot be shut down everywhere."""
+    until = monotonic() + seconds
     sock.setblocking(False)  # noqa: FBT003 - the socket module's own signature
     code = sock.connect_ex(address)
     while code in {errno.EINPROGRESS, errno.EWOULDBLOCK}:
         call.raise_if_aborted()
-        left = deadline - monotonic()
+        left = until - monotonic()
         if left <= 0:
             raise TimeoutError
         if wait_for_write(sock, timeout=min(_GLANCE_SECONDS, left)):
             code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
     if code:
-        raise OSError(code, errno.errorcode.get(code, "unknown"))
-    sock.settimeout(max(deadline - monotonic(), 0.001))
+        raise OSError(code, os.strerror(code))
 
 
 class _Stack:
@@ -203,9 +207,6 @@ class _Stack:
             return self._items.pop()
         except IndexError:
             raise Empty from None
-
-    def qsize(self) -> int:
-        return len(self._items)
 
 
 class HttpPool(urllib3.HTTPConnectionPool):

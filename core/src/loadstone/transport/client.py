@@ -32,7 +32,8 @@ T = TypeVar("T")
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _BELIEVED_BYTES: Final = 2**24
 """Up to here a Content-Length is allocated before the bytes are there."""
-_PIECE: Final = 2**18
+_PIECE: Final = 2**20
+"""Progress is told about so often, and for each piece that comes sooner."""
 _CARRIED: Final = frozenset(
     {
         "accept",
@@ -369,9 +370,14 @@ def _redirected(request: HttpRequest, answer: Answer) -> HttpRequest:
 
 
 def _whole(stream: HttpStream, progress: Callable[[int, int | None], object] | None) -> bytes:
+    length = stream.length
+    if length is not None and length <= (_BELIEVED_BYTES if progress is None else _PIECE):
+        body = stream.read(length)
+        if progress is not None:
+            progress(length, length)
+        return body
     if progress is None:
-        known = stream.length is not None and stream.length <= _BELIEVED_BYTES
-        return stream.read(stream.length if known and stream.length is not None else -1)
+        return stream.read()
     pieces = BytesIO()
     while piece := stream.read1(_PIECE):
         pieces.write(piece)
