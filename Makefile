@@ -19,7 +19,8 @@ PLUGINS := plugins/nifti plugins/wado plugins/web
 PYPROJECTS := pyproject.toml core/pyproject.toml $(PLUGINS:%=%/pyproject.toml)
 GROUPS := test check docs bench
 INSTALL = $(UV) pip install --quiet --python $(BIN)/python --constraints constraints.txt \
-	--build-constraints constraints.txt --editable 'core[cli,progress]' $(PLUGINS:%=--editable %)
+	--build-constraints constraints.txt --editable 'core[cli,progress]' \
+	$(foreach plugin,$(PLUGINS:%/wado=%/wado[demo]),--editable '$(plugin)')
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check lint types spelling docs bench constraints clean

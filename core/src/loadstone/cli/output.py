@@ -1,4 +1,4 @@
-"""How commands speak: results, for people or as JSON, on standard output; an error in one line on the other."""
+"""How commands speak: results for people or as JSON on standard output, an error in one line on the other."""
 
 from __future__ import annotations
 
