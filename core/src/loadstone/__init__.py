@@ -9,6 +9,7 @@ Importing it looks which plugins are installed, and imports none of them.
 
 from __future__ import annotations
 
+from loadstone import _plugins
 from loadstone._api import (
     create_volume,
     default_session,
@@ -29,7 +30,7 @@ from loadstone._api import (
     unregister_volume_loader,
     volume_ids,
 )
-from loadstone._plugins import PluginInfo, PluginPolicy, default_registry
+from loadstone._plugins import PluginInfo, PluginPolicy
 from loadstone.context import LoadContext
 from loadstone.errors import (
     CacheFullError,
@@ -135,4 +136,4 @@ __all__ = [
     "volume_ids",
 ]
 
-default_registry()
+_plugins.default_registry()

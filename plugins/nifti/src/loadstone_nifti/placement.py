@@ -22,7 +22,6 @@ from loadstone_nifti.header import copied
 if TYPE_CHECKING:
     from nibabel.nifti1 import Nifti1Header
 
-    from loadstone.metadata.modules import Vector3
 
 __all__ = ["Placement", "SlicePlane", "placement_of"]
 
@@ -42,7 +41,7 @@ _FLAT = 1e-6
 class SlicePlane:
     """Where one slice lies, in the terms of DICOM."""
 
-    position: Vector3
+    position: tuple[float, float, float]
     """Centre of the voxel (0, 0) of the slice, LPS, mm."""
     orientation: tuple[float, float, float, float, float, float]
     """Unit vectors along i and along j, LPS."""
@@ -100,7 +99,7 @@ def placement_of(fields: Nifti1Header, dims: tuple[int, ...]) -> Placement:
     return Placement(affine, (i, j, k), tuple(findings))
 
 
-def _vector(values: npt.NDArray[Any]) -> Vector3:
+def _vector(values: npt.NDArray[Any]) -> tuple[float, float, float]:
     x, y, z = (float(value) for value in values)
     return x, y, z
 
