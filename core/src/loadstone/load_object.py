@@ -55,7 +55,6 @@ class LoadObject(Generic[T]):
         self._error: LoadstoneError | None = None
         self._partial: T | None = None
         self._version = 0
-        self._progress = Progress()
         self._callbacks: list[Callable[[LoadObject[T]], object]] = []
 
     @classmethod
@@ -76,7 +75,7 @@ class LoadObject(Generic[T]):
     @property
     def progress(self) -> Progress:
         """How far it is."""
-        return self._progress
+        return Progress(1) if self._load is None else self._load.progress
 
     def cancel(self) -> bool:
         """
@@ -130,13 +129,15 @@ class LoadObject(Generic[T]):
 
     def follow(self, callback: Callable[[Progress], object]) -> T:
         """Wait for the result and call `callback` with each progress, on this thread."""
-        with nullcontext() if self._load is None or self._settled else self._load.waiting_for():
+        if self._load is None or self._settled:
+            return self.result()
+        with self._load.waiting_for(), self._load.followed():
             seen = None
             while not self._settled:
                 with self._changed:
-                    while self._progress == seen and not self._settled:
+                    while self.progress == seen and not self._settled:
                         self._changed.wait()
-                    seen = self._progress
+                seen = self.progress
                 callback(seen)
         return self.result()
 
@@ -225,10 +226,9 @@ class LoadObject(Generic[T]):
             self._partial, self._version = partial, self._version + 1
             self._changed.notify_all()
 
-    def _report(self, progress: Progress) -> None:
-        """Show how far it is."""
+    def _stir(self) -> None:
+        """Wake whoever follows the progress."""
         with self._changed:
-            self._progress = progress
             self._changed.notify_all()
 
 

@@ -47,11 +47,11 @@ class SharedLoad(Generic[T]):
         self._handles: list[LoadObject[T]] = []
         self._partial: T | None = None
         self.progress = Progress()
+        self._followers = 0
 
     def handle(self, identity: str) -> LoadObject[T]:
         """Return a new handle (with the desk's lock held)."""
         handle = LoadObject(self, identity)
-        handle._progress = self.progress
         if self._partial is not None:
             handle._offer(self._partial)
         self._handles.append(handle)
@@ -77,12 +77,25 @@ class SharedLoad(Generic[T]):
             handle._offer(partial)
 
     def report(self, progress: Progress) -> None:
-        """Show everybody how far it is."""
+        """Note how far it is, and wake those who follow that; waking a thread costs more than a slice."""
         self.progress = progress
+        if not self._followers:
+            return
         with self.desk.lock:
             handles = list(self._handles)
         for handle in handles:
-            handle._report(progress)
+            handle._stir()
+
+    @contextmanager
+    def followed(self) -> Iterator[None]:
+        """Mark that somebody wants to be woken at each progress."""
+        with self.desk.lock:
+            self._followers += 1
+        try:
+            yield
+        finally:
+            with self.desk.lock:
+                self._followers -= 1
 
     def settle(self, value: T | None, error: LoadstoneError | None) -> None:
         """End it for everybody."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,14 +10,13 @@ import numpy.typing as npt
 
 from loadstone import pixels
 from loadstone.boundary import typed_error
-from loadstone.context import Job
 from loadstone.errors import LoadCancelled, LoadstoneError, PluginContractError
 from loadstone.events import VolumeLoaded, VolumeModified, VolumeWidened
 from loadstone.hookspecs import VoxelSource
 from loadstone.ids import ImageId, lane_of
 from loadstone.image_loading import answered, checked_image
 from loadstone.load_object import Progress
-from loadstone.pools import RequestType
+from loadstone.parallel import run_parallel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -84,9 +82,8 @@ def _fill_images(filling: _Filling, loader: ImageLoader, context: LoadContext) -
 def _run_batches(
     filling: _Filling, loader: ImageLoader, context: LoadContext, ids: Sequence[ImageId]
 ) -> None:
-    """Run the batches on workers; the calling one takes its share, so that a limit of one is enough."""
+    """Load images batch by batch, several batches at a time."""
     size = 1 if loader.load_many is None else loader.batch_size or len(ids)
-    batches = [ids[start : start + size] for start in range(0, len(ids), size)]
 
     def work(batch: Sequence[ImageId]) -> None:
         if loader.load_many is None:
@@ -94,23 +91,8 @@ def _run_batches(
         else:
             _batch(filling, loader.load_many, context, batch)
 
-    request = filling.load.request
-    jobs = [
-        Job(
-            filling.session,
-            filling.load,
-            partial(work, batch),
-            type=RequestType.PREFETCH,
-            priority=request.priority if request is not None else 0,
-            lane=lane_of(batch[0]),
-        )
-        for batch in batches
-    ]
-    for job in jobs:
-        try:
-            job.result()
-        except LoadstoneError as error:
-            filling.errors.append(error)
+    batches = [ids[start : start + size] for start in range(0, len(ids), size)]
+    filling.errors += run_parallel(filling.session, filling.load, work, batches, lane_of(ids[0]))
 
 
 def _single(filling: _Filling, load: ImageLoad, context: LoadContext, image_id: ImageId) -> None:

@@ -39,7 +39,7 @@ def canonical(image_id: ImageId) -> str:
 
 def load(image_id: ImageId, context: LoadContext) -> Image:
     """Load one frame of a file."""
-    return _load(image_id, context.for_image(image_id))
+    return _load(image_id, context)
 
 
 def load_many(
@@ -48,7 +48,7 @@ def load_many(
     """Load frames of files, one after the other."""
     for image_id in image_ids:
         try:
-            yield image_id, _load(image_id, context.for_image(image_id))
+            yield image_id, _load(image_id, context)
         except LoadstoneError as error:
             yield image_id, error
 
@@ -57,14 +57,13 @@ def _load(image_id: ImageId, context: LoadContext) -> Image:
     stored = stored_object(path_of(image_id.locator), context)
     number = frame_of(image_id)
     scaled = context.options.scaled
-    with stored.frames() as reader:
+    allocate = partial(context.allocate, image_id=image_id)
+    with stored.frames() as reader, context.reading():
         if is_direct(stored.instance, scaled=scaled):
-            with context.reading():
-                return load_frame(reader, number, scaled=scaled, allocate=context.allocate)
-        with context.reading():
-            encoded = reader.read(number)
+            return load_frame(reader, number, scaled=scaled, allocate=allocate)
+        encoded = reader.read(number)
     with context.computing():
-        return decode_frame(stored.instance, number, encoded, scaled=scaled, allocate=context.allocate)
+        return decode_frame(stored.instance, number, encoded, scaled=scaled, allocate=allocate)
 
 
 def metadata(image_ids: Sequence[ImageId], context: LoadContext) -> Mapping[ImageId, Modules]:

@@ -54,14 +54,19 @@ class StoredObject:
         LoadstoneError
             As `Instance.from_blob`.
         """
+        with FileBlob(path) as blob:
+            return cls.of(blob, settings)
+
+    @classmethod
+    def of(cls, blob: FileBlob, settings: Settings) -> StoredObject:
+        """Read the header of an open file; errors as `read`."""
+        path = blob.source
 
         def dataset() -> Dataset:
             with FileBlob(path) as again:
                 return read_dataset(again)
 
-        with FileBlob(path) as blob:
-            instance = Instance.from_blob(blob, settings, dataset=dataset)
-            return cls(instance, FileState.of(path, blob.status))
+        return cls(Instance.from_blob(blob, settings, dataset=dataset), FileState.of(path, blob.status))
 
     @property
     def nbytes(self) -> int:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from loadstone import FetchError, IntegrityError, LoadstoneError, UnsupportedError
 from loadstone.files import FileState
+from loadstone_wado.blobs import FileBlob
 from loadstone_wado.sources.file import StoredObject, known_objects
 
 if TYPE_CHECKING:
@@ -94,10 +95,11 @@ def _take(folder: Folder, file: os.DirEntry[str], known: StoredObject | None, co
     """Read the header of a file, and count it if it is no image."""
     try:
         if known is None or not known.state.current():
-            if not _looks_like_dicom(file.path):
-                folder.not_dicom += 1
-                return
-            known = StoredObject.read(file.path, context.settings)
+            with FileBlob(file.path) as blob:
+                if not _looks_like_dicom(blob.read(0, 132)):
+                    folder.not_dicom += 1
+                    return
+                known = StoredObject.of(blob, context.settings)
         _ = known.instance.layout
     except UnsupportedError:
         folder.not_images += 1
@@ -107,12 +109,7 @@ def _take(folder: Folder, file: os.DirEntry[str], known: StoredObject | None, co
         folder.objects.append(known)
 
 
-def _looks_like_dicom(path: str) -> bool:
-    try:
-        with open(path, "rb", buffering=0) as file:
-            head = file.read(132)
-    except OSError:
-        return True  # what cannot be read is reported, not passed over
+def _looks_like_dicom(head: bytes) -> bool:
     return head[128:] == b"DICM" or head[:2] in _FIRST_GROUPS
 
 

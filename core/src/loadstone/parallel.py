@@ -1,0 +1,118 @@
+"""Running many pieces of one load on as many workers as it pays."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from loadstone.context import Job
+from loadstone.errors import LoadstoneError
+from loadstone.pools import RequestType
+
+if TYPE_CHECKING:
+    from loadstone.session import Session
+    from loadstone.shared_load import SharedLoad
+
+__all__ = ["run_parallel"]
+
+T = TypeVar("T")
+
+SLOW_SECONDS = 0.01
+"""A piece that waits longer, and for most of its time, waits for a disk: then more workers help."""
+MOSTLY = 0.75
+
+
+def run_parallel(
+    session: Session, load: SharedLoad[Any], work: Callable[[T], object], pieces: Iterable[T], lane: str
+) -> list[LoadstoneError]:
+    """
+    Do `work` on each piece and return what went wrong; the calling worker takes its share.
+
+    Parameters
+    ----------
+    session, load
+        Whose work it is.
+    work
+        Does one piece.
+    pieces
+        What to do.
+    lane
+        The host that it goes to: as many requests at a time as the host allows. For local files as many
+        workers as there are permits to compute, and more while the machine waits for the disk: threads that
+        all compute only take turns.
+    """
+    return _Gang(session, load, work, pieces, lane).run()
+
+
+class _Gang(Generic[T]):
+    def __init__(
+        self,
+        session: Session,
+        load: SharedLoad[Any],
+        work: Callable[[T], object],
+        pieces: Iterable[T],
+        lane: str,
+    ) -> None:
+        self._session = session
+        self._load = load
+        self._work = work
+        self._lane = lane
+        self._pieces = deque(pieces)
+        self._lock = threading.Lock()
+        self._jobs: deque[Job[None]] = deque()
+        self._errors: list[LoadstoneError] = []
+        self._workers = 0
+        self._most = session.pool.limit(RequestType.PREFETCH)
+
+    def run(self) -> list[LoadstoneError]:
+        """Do everything."""
+        first = self._session.settings.compute_permits if self._lane == "file" else self._most
+        self._add(min(first, len(self._pieces)) - 1)
+        try:
+            self._share()
+        except LoadstoneError as error:
+            self._errors.append(error)
+        while self._jobs:
+            try:
+                self._jobs.popleft().result()
+            except LoadstoneError as error:
+                self._errors.append(error)
+        return self._errors
+
+    def _add(self, count: int) -> None:
+        request = self._load.request
+        for _ in range(count):
+            self._workers += 1
+            self._jobs.append(
+                Job(
+                    self._session,
+                    self._load,
+                    self._share,
+                    type=RequestType.PREFETCH,
+                    priority=request.priority if request is not None else 0,
+                    lane=self._lane,
+                )
+            )
+
+    def _share(self) -> None:
+        """Work as long as there are pieces."""
+        while True:
+            self._load.token.raise_if_cancelled()
+            try:
+                piece = self._pieces.popleft()
+            except IndexError:
+                return
+            started, computed = time.perf_counter(), time.thread_time()
+            self._work(piece)
+            taken = time.perf_counter() - started
+            waited = taken - (time.thread_time() - computed)
+            if waited > max(SLOW_SECONDS, MOSTLY * taken):
+                self._grow()
+
+    def _grow(self) -> None:
+        with self._lock:
+            if self._pieces and self._workers + 1 < self._most:
+                self._add(1)
