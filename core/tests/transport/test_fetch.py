@@ -11,7 +11,7 @@ import pytest
 from core.tests.transport.builders import transport, unreachable
 from loadstone.errors import FetchError, InvalidIdError
 from loadstone.testing.faults import Answer, FaultServer, Received
-from loadstone.transport import HttpRequest
+from loadstone.transport import BasicAuth, HttpRequest
 
 BODY = bytes(range(256)) * 200
 
@@ -378,3 +378,26 @@ def test_error_of_the_hook_is_passed_on() -> None:
 
     with FaultServer() as server, transport(prepare=prepare) as door, pytest.raises(KeyError):
         door.fetch(server.url("/a"))
+
+
+def test_error_whose_own_body_is_short_is_that_error() -> None:
+    """A refusal counts, whatever happens to the page that comes with it."""
+    with FaultServer() as server, transport() as door:
+        url = server.plan("/a", Answer(status=404, body=BODY, body_cut=10, end="close"), Answer(body=b"x"))
+
+        with pytest.raises(FetchError, match="404"):
+            door.fetch(url)
+        assert door.fetch(url).body == b"x"
+
+
+def test_hook_may_send_elsewhere() -> None:
+    """A request goes where `prepare` says, with the credentials of that place."""
+    with FaultServer() as first, FaultServer() as second:
+        there = second.plan("/b", Answer(body=b"x"))
+        with transport(
+            auth={there: BasicAuth("u", "p")}, prepare=lambda request: request.with_url(there)
+        ) as door:
+            assert door.fetch(first.url("/a")).body == b"x"
+
+        assert first.requests == []
+        assert "Authorization" in second.requests[0].headers

@@ -39,6 +39,11 @@ def _user_agent() -> str:
         return "loadstone"
 
 
+@cache
+def _timeout(connect: float, stall: float) -> urllib3.Timeout:
+    return urllib3.Timeout(connect=connect, read=stall)
+
+
 class Answer:
     """The header of an answer; its body waits on the connection until it is streamed or discarded."""
 
@@ -136,7 +141,6 @@ def exchange(
     for name, value in request.headers.items():
         headers[name.title()] = value
     headers["Accept-Encoding"] = "gzip" if accept_gzip else "identity"
-    timeout = urllib3.Timeout(connect=settings.connect_seconds, read=settings.stall_seconds)
     was_idle = True
     while True:
         flight = Flight(call, settings)
@@ -149,7 +153,7 @@ def exchange(
                     retries=_NO_RETRIES,
                     redirect=False,
                     assert_same_host=False,
-                    timeout=timeout,
+                    timeout=_timeout(settings.connect_seconds, settings.stall_seconds),
                     preload_content=False,
                     decode_content=False,
                 )

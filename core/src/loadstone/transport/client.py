@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 import threading
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from io import BytesIO
 from typing import TYPE_CHECKING, Final, Self, TypeVar
 
-from loadstone.errors import FetchError, InvalidIdError, LoadstoneError, SecurityError
+from loadstone.errors import FetchError, LoadstoneError
 from loadstone.transport._flight import Call
+from loadstone.transport._redirects import REDIRECTS, redirected
 from loadstone.transport._retries import Pauses, is_retryable, retry_after, wait_before
 from loadstone.transport.auth import Auth, BasicAuth
-from loadstone.transport.messages import Headers, HttpRequest, HttpResponse
+from loadstone.transport.messages import HttpRequest, HttpResponse
 from loadstone.transport.urls import HttpUrl, origin_of, redact
 
 if TYPE_CHECKING:
@@ -29,27 +30,10 @@ __all__ = ["Transport"]
 
 T = TypeVar("T")
 
-_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _BELIEVED_BYTES: Final = 2**24
 """Up to here a Content-Length is allocated before the bytes are there."""
 _PIECE: Final = 2**20
 """Progress is told about so often, and for each piece that comes sooner."""
-_CARRIED: Final = frozenset(
-    {
-        "accept",
-        "accept-charset",
-        "accept-language",
-        "cache-control",
-        "if-match",
-        "if-modified-since",
-        "if-none-match",
-        "if-range",
-        "if-unmodified-since",
-        "range",
-        "user-agent",
-    }
-)
-"""Headers that follow a redirect to another origin; any other may be a secret."""
 
 
 def _unchanged(request: HttpRequest) -> HttpRequest:
@@ -258,20 +242,21 @@ class Transport:
     def _open(self, wish: _Wish, live: _Live, call: Call, after: Callable[[], None] = _nothing) -> HttpStream:
         """Follow redirects to an answer with 2xx."""
         request, auth = wish.request, self._auth
-        home = HttpUrl.parse(request.url)
+        url = home = HttpUrl.parse(request.url)
         if home.user is not None:
             request = request.with_url(str(home))
             auth = {**auth, home.origin: BasicAuth(home.user, home.password or "")}
         trusted = True
         for _ in range(self._settings.max_redirects + 1):
-            answer = self._answer(request, auth, wish, live, call, trusted=trusted)
+            answer = self._answer(request, url, auth=auth, wish=wish, live=live, call=call, trusted=trusted)
             if 200 <= answer.status < 300:
                 return answer.stream(accept_gzip=wish.accept_gzip, limit=wish.limit, after=after)
             answer.discard()
-            if answer.status not in _REDIRECTS or "Location" not in answer.headers:
+            if answer.status not in REDIRECTS or "Location" not in answer.headers:
                 raise self._refused(answer, live, call)
-            request = _redirected(request, answer)
-            trusted = trusted and origin_of(request.url) == home.origin
+            request = redirected(request, answer.status, answer.request.url, answer.headers["Location"])
+            url = HttpUrl.parse(request.url)
+            trusted = trusted and url.origin == home.origin
         raise FetchError(
             f"more than {self._settings.max_redirects} redirects",
             source=redact(wish.request.url),
@@ -282,17 +267,19 @@ class Transport:
     def _answer(
         self,
         request: HttpRequest,
+        url: HttpUrl,
+        *,
         auth: Mapping[str, Auth],
         wish: _Wish,
         live: _Live,
         call: Call,
-        *,
         trusted: bool,
     ) -> Answer:
         """Send a request with what belongs to its origin; once more if credentials could be renewed."""
         if trusted:
-            request = self._prepare(request)
-        url = HttpUrl.parse(request.url)
+            prepared = self._prepare(request)
+            url = url if prepared.url == request.url else HttpUrl.parse(prepared.url)
+            request = prepared
         credentials = None if "Authorization" in request.headers else auth.get(url.origin)
         while True:
             sent = request if credentials is None else credentials.authorize(request)
@@ -344,29 +331,6 @@ def _as_request(request: HttpRequest | str, headers: Mapping[str, str] | None) -
     if isinstance(request, str):
         return HttpRequest(request, headers=headers or {})
     return request.with_headers(headers) if headers else request
-
-
-def _redirected(request: HttpRequest, answer: Answer) -> HttpRequest:
-    """Return the request that an answer sends elsewhere, without what is meant for this origin only."""
-    from urllib.parse import urljoin
-
-    here = HttpUrl.parse(answer.request.url)
-    try:
-        there = HttpUrl.parse(urljoin(str(here), answer.headers["Location"]))
-    except (InvalidIdError, ValueError):
-        raise SecurityError(
-            "a redirect leads to something that is no http or https URL", source=redact(str(here))
-        ) from None
-    if here.scheme == "https" and there.scheme == "http":
-        raise SecurityError("a redirect leads from https to http", source=redact(str(here)))
-    if there.user is not None:
-        raise SecurityError("a redirect names a user", source=redact(str(here)))
-    if answer.status == 303 and request.method != "HEAD":
-        request = replace(request, method="GET")
-    if there.origin != here.origin:
-        kept = {name: value for name, value in request.headers.items() if name.lower() in _CARRIED}
-        request = replace(request, headers=Headers(kept))
-    return request.with_url(str(there))
 
 
 def _whole(stream: HttpStream, progress: Callable[[int, int | None], object] | None) -> bytes:
