@@ -48,14 +48,14 @@ class MemoryBlob:
 
     __slots__ = ("data", "size", "source")
 
-    def __init__(self, data: bytes, source: str = "") -> None:
+    def __init__(self, data: bytes | bytearray | memoryview, source: str = "") -> None:
         self.data = data
         self.size = len(data)
         self.source = source
 
     def read(self, offset: int, length: int) -> bytes:
         """Return up to `length` bytes from `offset` on."""
-        return self.data[offset : offset + length]
+        return bytes(memoryview(self.data)[offset : offset + length])
 
     def readinto(self, offset: int, target: memoryview) -> int:
         """Copy from `offset` on into `target`."""

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from loadstone import FetchError, Image, ImageId, ImageStack, IntegrityError, InvalidIdError, UnsupportedError, VolumeId
-from loadstone_wado.decode import decode_frame
+from loadstone_wado.decode import decode_frame, load_frame
 from loadstone_wado.dicomweb.metadata import instance_at, series_at
 from loadstone_wado.dicomweb.retrieve import fetch_frame, fetch_instance, stream_series
 from loadstone_wado.dicomweb.syntax import syntax_of
@@ -104,8 +104,11 @@ def _from_stream(
 
 def _started(part10: Part10, number: int, context: LoadContext) -> Any:  # noqa: ANN401 - an image or a job
     """Decode a frame: at once where that is a copy, else on another worker while the stream goes on."""
-    decode = partial(_decoded, part10.instance, number, part10.frames.read(number), context)
-    return decode() if part10.is_native else context.submit(decode)
+    if part10.is_native:
+        return load_frame(
+            part10.frames, number, scaled=context.options.scaled, allocate=context.allocate
+        )
+    return context.submit(_decoded, part10.instance, number, part10.frames.read(number), context)
 
 
 def metadata(image_ids: Sequence[ImageId], context: LoadContext) -> Mapping[ImageId, Modules]:
