@@ -1,0 +1,277 @@
+"""Volumes equal those that nibabel, SimpleITK and dcm2niix make of the same data."""
+
+from __future__ import annotations
+
+import csv
+from itertools import pairwise, product
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import nibabel
+import numpy as np
+import pytest
+import SimpleITK
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from nibabel.testing import data_path
+
+import loadstone
+from tests.builders import real_data, rotation, write_ct
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+# Without their types, which are incomplete.
+simpleitk: Any = SimpleITK
+orientations: Any = nibabel.orientations
+
+# Regular series and what dcm2niix or dicom2nifti made of them; REFMAP.csv has the other pairs.
+GENERATED = ["ct_abdomen8", "ct_torchio17", "mr_daikon19", "pet_ct_rsna2"]
+REGULAR = [
+    *GENERATED,
+    "d2n_compressed_j2k",
+    "d2n_ge_anat",
+    "d2n_hyperfine_enhanced",
+    "d2n_non_isotropic",
+    "d2n_rgb",
+]
+
+# The reference takes its step from the first two slices, Loadstone from the first and the last one.
+STEP_OF_FIRST_TWO = ["mr_daikon19"]
+
+# What is no single 3-D volume is refused for now, never loaded as something that it is not.
+REFUSED = {
+    "d2n_ge_dti": "16 images lie at 4 positions, 4 at each",
+    "d2n_philips_enhanced_fmri": "32 images lie at 8 positions, 4 at each",
+    "d2n_philips_fmri": "8 images lie at 2 positions, 4 at each",
+    "d2n_siemens_dwi": "8 images lie at 4 positions, 2 at each",
+    "ge_fmri_4d": "150 images lie at 15 positions, 10 at each",
+    "philips_epi": "27 images lie at 9 positions, 3 at each",
+    "siemens_mosaic": "2 images lie at 1 position, 2 at each",
+}
+
+NIFTI_FILES = [
+    "anatomical.nii",
+    "example4d.nii.gz",
+    "example_nifti2.nii.gz",
+    "functional.nii",
+    "resampled_anat_moved.nii",
+    "standard.nii.gz",
+]
+
+# Three series in one folder, of the same three slices.
+SEVERAL = "legacy_mf_pair"
+
+
+def affine_of(image: Any) -> npt.NDArray[np.float64]:
+    """Return SimpleITK's origin, spacing and direction as a matrix from (i, j, k) to LPS, time left out."""
+    axes = image.GetDimension()
+    affine = np.eye(4)
+    affine[:3, :3] = np.reshape(image.GetDirection(), (axes, axes))[:3, :3] * image.GetSpacing()[:3]
+    affine[:3, 3] = image.GetOrigin()[:3]
+    return affine
+
+
+def by_simpleitk(folder: Path) -> Any:
+    """Read a series as SimpleITK's users do: the one file of an enhanced object, or all files, sorted."""
+    names = simpleitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder))
+    return simpleitk.ReadImage(names if len(names) > 1 else names[0])
+
+
+def canonical(
+    array: npt.NDArray[Any], affine: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[Any], npt.NDArray[np.float64]]:
+    """Flip and permute the first three axes (i, j, k) of an array to come nearest to RAS."""
+    orientation = orientations.io_orientation(affine)
+    flips = orientations.inv_ornt_aff(orientation, array.shape[:3])
+    return orientations.apply_orientation(array, orientation), affine @ flips
+
+
+def corners(shape: tuple[int, ...], affine: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return the centres of the eight corner voxels, in mm."""
+    indices = np.array(list(product(*((0, length - 1) for length in shape[:3]))))
+    return indices @ affine[:3, :3].T + affine[:3, 3]
+
+
+def reference_of(name: str) -> tuple[npt.NDArray[Any], npt.NDArray[np.float64]]:
+    """Return voxels (i, j, k) and RAS affine of the reference for a series."""
+    with real_data("REFMAP.csv").open(encoding="utf-8", newline="") as file:
+        pairs = {Path(row["input_dir"]).name: row["ref_file"] for row in csv.DictReader(file)}
+    image: Any = nibabel.load(real_data(pairs.get(name, f"ref_generated/{name}.nii.gz")))
+    voxels = np.asanyarray(image.dataobj)
+    if voxels.dtype.names:
+        voxels = np.stack([voxels[channel] for channel in "RGB"], axis=-1)
+    return voxels, image.affine
+
+
+def in_ijk(volume: loadstone.Volume) -> npt.NDArray[Any]:
+    """Return the array of a volume with its first three axes as (i, j, k), samples last."""
+    return np.swapaxes(volume.array, 0, 2)
+
+
+ANGLES = st.tuples(*3 * [st.floats(-3.1, 3.1)])
+SPACINGS = st.tuples(*3 * [st.floats(0.3, 6.0)])
+ORIGINS = st.tuples(*3 * [st.floats(-500.0, 500.0)])
+
+
+@settings(max_examples=12)
+@given(angles=ANGLES, spacing=SPACINGS, origin=ORIGINS, seed=st.integers(0, 2**16))
+def test_a_series_equals_simpleitk_and_nibabel(
+    angles: tuple[float, float, float],
+    spacing: tuple[float, float, float],
+    origin: tuple[float, float, float],
+    seed: int,
+) -> None:
+    """
+    A shuffled oblique CT series has the order, HU, origin, spacing and direction that SimpleITK reads, and
+    the RAS affine that nibabel reads from what SimpleITK writes.
+    """
+    with TemporaryDirectory() as name, loadstone.Session() as session:
+        folder = Path(name) / "series"
+        folder.mkdir()
+        stored = write_ct(folder, axes=rotation(*angles), spacing=spacing, origin=origin, seed=seed)
+        peer = by_simpleitk(folder)
+        simpleitk.WriteImage(peer, f"{name}/peer.nii")
+        third: Any = nibabel.load(f"{name}/peer.nii")
+
+        volume = session.load_volume(folder)
+        converted = session.load_volume(f"{name}/peer.nii")
+
+        np.testing.assert_array_equal(volume.array, stored.astype(np.int16) - 1024)
+        np.testing.assert_array_equal(volume.array, simpleitk.GetArrayFromImage(peer))
+        np.testing.assert_allclose(volume.affine(), affine_of(peer), atol=1e-6)
+        assert volume.direction is not None
+        assert volume.spacing == pytest.approx(peer.GetSpacing(), abs=1e-6)
+        assert volume.origin == pytest.approx(peer.GetOrigin(), abs=1e-6)
+        # ITK has the unit vectors of the axes as columns, Loadstone as rows.
+        np.testing.assert_allclose(volume.direction.T.ravel(), peer.GetDirection(), atol=1e-6)
+        np.testing.assert_array_equal(in_ijk(volume), third.get_fdata())
+        # A NIfTI header has single precision.
+        np.testing.assert_allclose(volume.affine("RAS"), third.affine, atol=2e-4)
+        np.testing.assert_array_equal(converted.array, volume.array)
+        np.testing.assert_allclose(converted.affine(), volume.affine(), atol=2e-4)
+
+
+def test_slices_are_in_the_order_of_their_positions(tmp_path: Path) -> None:
+    """Whatever files and instances are called, slices ascend along row x column, and each knows its place."""
+    write_ct(tmp_path, axes=rotation(0.3, -0.2, 0.1), seed=3)
+
+    volume = loadstone.load_volume(tmp_path)
+
+    affine = volume.affine()
+    for k, image_id in enumerate(volume.image_ids):
+        header = volume.header(k)
+        normal = np.cross(header.ImageOrientationPatient[:3], header.ImageOrientationPatient[3:])
+
+        assert header.SOPInstanceUID == loadstone.load_image(image_id).header().SOPInstanceUID
+        np.testing.assert_allclose(affine @ (0, 0, k, 1), [*header.ImagePositionPatient, 1], atol=1e-6)
+        assert normal @ affine[:3, 2] > 0
+
+
+@pytest.mark.parametrize("name", NIFTI_FILES)
+def test_a_nifti_volume_equals_nibabel(name: str) -> None:
+    """Voxels and affine are nibabel's, axes reversed, numbers rounded to the volume's dtype."""
+    path = Path(str(data_path)) / name
+    image: Any = nibabel.load(path)
+
+    volume = loadstone.load_volume(path)
+
+    np.testing.assert_array_equal(volume.array, np.asanyarray(image.dataobj).T.astype(volume.dtype))
+    np.testing.assert_allclose(volume.affine("RAS"), image.affine, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", [name for name in NIFTI_FILES if "nifti2" not in name])
+def test_a_nifti_volume_equals_simpleitk(name: str) -> None:
+    """Voxels and geometry are those that SimpleITK reads; it has 0 for NaN, and does not know NIfTI-2."""
+    path = Path(str(data_path)) / name
+    peer = simpleitk.ReadImage(str(path))
+
+    volume = loadstone.load_volume(path)
+
+    np.testing.assert_allclose(np.nan_to_num(volume.array), simpleitk.GetArrayFromImage(peer), rtol=1e-6)
+    np.testing.assert_allclose(volume.affine(), affine_of(peer), atol=1e-4)
+
+
+@pytest.mark.parametrize("name", REGULAR)
+def test_a_series_equals_its_reference(name: str) -> None:
+    """Voxels are equal after flips, and the eight corners of the volume lie where the reference has them."""
+    expected, expected_affine = canonical(*reference_of(name))
+
+    volume = loadstone.load_volume(real_data("dicom", "series", name))
+    array, affine = canonical(in_ijk(volume), volume.affine("RAS"))
+
+    assert array.shape == expected.shape
+    if array.dtype.kind == "f":
+        np.testing.assert_allclose(array, expected, rtol=1e-6)
+    else:
+        np.testing.assert_array_equal(array, expected)
+    if name not in STEP_OF_FIRST_TWO:
+        most = max(0.02, 0.01 * min(np.linalg.norm(affine[:3, :3], axis=0)))
+        away = np.linalg.norm(corners(array.shape, affine) - corners(array.shape, expected_affine), axis=1)
+
+        assert away.max() <= most
+
+
+@pytest.mark.parametrize("name", STEP_OF_FIRST_TWO)
+def test_a_reference_that_steps_as_the_first_two_slices(name: str) -> None:
+    """Where the reference lies elsewhere its step is that of the first two slices; ours reaches the last."""
+    folder = real_data("dicom", "series", name)
+    _, reference = reference_of(name)
+
+    volume = loadstone.load_volume(folder)
+
+    positions = [np.array(volume.header(k).ImagePositionPatient, float) for k in range(volume.shape[0])]
+    steps = [float(np.linalg.norm(after - before)) for before, after in pairwise(positions)]
+    away = np.linalg.norm(volume.affine() @ (0, 0, len(steps), 1) - [*positions[-1], 1])
+
+    assert np.linalg.norm(reference[:3, 2]) == pytest.approx(steps[0], abs=1e-5)
+    assert max(steps) - min(steps) > 0.01
+    assert away < 1e-6
+
+
+@pytest.mark.parametrize("name", REGULAR)
+def test_a_real_series_equals_simpleitk(name: str) -> None:
+    """SimpleITK reads the same voxels at the same place."""
+    folder = real_data("dicom", "series", name)
+    peer = by_simpleitk(folder)
+
+    volume = loadstone.load_volume(folder)
+
+    np.testing.assert_allclose(volume.array, simpleitk.GetArrayFromImage(peer), rtol=1e-6)
+    shape = in_ijk(volume).shape
+    away = np.linalg.norm(corners(shape, volume.affine()) - corners(shape, affine_of(peer)), axis=1)
+
+    assert away.max() <= 0.02
+
+
+@pytest.mark.parametrize(("name", "found"), REFUSED.items(), ids=REFUSED)
+def test_what_is_no_single_volume_is_refused(name: str, found: str) -> None:
+    """A series in time, of several b-values or of mosaics is a GeometryError that says what lies where."""
+    with pytest.raises(loadstone.GeometryError, match=found) as caught:
+        loadstone.load_volume(real_data("dicom", "series", name))
+
+    assert caught.value.report is not None
+    assert "duplicate" in caught.value.report.kinds
+
+
+def test_every_series_of_the_test_data_is_told_of() -> None:
+    """No folder is left out: each has a reference, or the error that it is to give for now."""
+    folders = {path.name for path in real_data("dicom", "series").iterdir() if path.is_dir()}
+
+    assert folders == {*REGULAR, *REFUSED, SEVERAL}
+
+
+def test_single_frames_equal_the_multi_frame_object_made_of_them() -> None:
+    """A folder of several series lists their ids; the same slices, stored in two ways, are equal volumes."""
+    folder = real_data("dicom", "series", SEVERAL)
+    with pytest.raises(loadstone.InvalidIdError) as caught:
+        loadstone.load_volume(folder)
+
+    volumes = loadstone.load_volumes(folder)
+    singles, multiple = (volume for volume in volumes if volume.header().Modality == "CT")
+
+    assert all(volume.volume_id in str(caught.value) for volume in volumes)
+    assert {len(volume.image_ids) for volume in volumes} == {3}
+    np.testing.assert_array_equal(singles.array, multiple.array)
+    np.testing.assert_allclose(singles.affine(), multiple.affine(), atol=1e-6)
