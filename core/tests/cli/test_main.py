@@ -53,14 +53,14 @@ def test_version_is_that_of_the_distribution(cli: Cli) -> None:
 
 def test_wrong_usage_ends_with_2(cli: Cli) -> None:
     """A missing argument, an unknown option and an unknown command are usage errors."""
-    codes = [cli("load").code, cli("load", "toy:1", "--no-such").code, cli("lod").code]
+    codes = [cli("load").code, cli("load", "toy:1", "--no-such").code, cli("infos").code]
 
     assert codes == [2, 2, 2]
 
 
 def test_unknown_command_suggests_a_known_one(cli: Cli) -> None:
     """A typing error gets a suggestion."""
-    assert "'load'" in cli("lod").error
+    assert "'info'" in cli("infos").error
 
 
 def test_error_is_one_line_even_if_its_message_has_several(cli: Cli) -> None:

@@ -63,7 +63,7 @@ def demo(
     """Load real images through every scheme, print a table, write a contact sheet. Uses no network."""
     try:
         from loadstone_wado.demo import run_demo
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         raise LoadstoneError(
             f"the demo needs {error.name}", hint='pip install "loadstone-wado[demo]"'
         ) from error

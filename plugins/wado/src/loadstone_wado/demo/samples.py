@@ -35,7 +35,7 @@ def _sample(package: str, name: str) -> Path:
 
 
 def write_pictures(folder: Path) -> None:
-    """Write ``grey.png`` (16 bit, rings that narrow outwards) and ``colour.jpg`` (RGB, a circle of colours)."""
+    """Write ``grey.png`` (16 bit, rings that narrow outwards) and ``colour.jpg`` (RGB, all the colours)."""
     x, y = np.meshgrid(np.linspace(-4 / 3, 4 / 3, 320), np.linspace(-1, 1, 240))
     radius = np.hypot(x, y)
     rings = (0.5 + 0.5 * np.cos(50 * radius**2)) * 65535

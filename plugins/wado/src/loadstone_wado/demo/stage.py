@@ -33,7 +33,7 @@ __all__ = ["exhibition", "loopback_without_proxy"]
 @contextmanager
 def exhibition() -> Iterator[list[Exhibit]]:
     """Give what can be loaded with the installed plugins; ends servers and removes files at the end."""
-    schemes = {each.name for each in loadstone.plugins() if each.group == "loadstone.image_loaders"}
+    schemes = _usable_schemes()
     with TemporaryDirectory(prefix="loadstone-demo-") as name:
         dicoms, others = Path(name, "dicom"), Path(name, "files")
         dicoms.mkdir()
@@ -51,6 +51,11 @@ def exhibition() -> Iterator[list[Exhibit]]:
                 *(from_niftis(files_url) if "nifti" in schemes else ()),
                 *(from_pictures(files_url) if "web" in schemes else ()),
             ]
+
+
+def _usable_schemes() -> frozenset[str]:
+    loaders = (each for each in loadstone.plugins() if each.group == "loadstone.image_loaders")
+    return frozenset(each.name for each in loaders if each.state in {"available", "active"})
 
 
 @contextmanager
