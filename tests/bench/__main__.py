@@ -27,7 +27,7 @@ def main() -> None:
     wishes = parser.parse_args()
     print(", ".join(f"{name} {importlib.metadata.version(name)}" for name in LIBRARIES))
     print(
-        f"Python {platform.python_version()}, {os.cpu_count()} cores, medians of {wishes.pairs} runs in turn\n"
+        f"Python {platform.python_version()}, {os.cpu_count()} cores, {wishes.pairs} runs of each in turn\n"
     )
     print(COLUMNS)
     for part in wishes.parts or PARTS:

@@ -1,4 +1,4 @@
-"""Ours and a peer's way of doing the same work, run in turn in one process, and checked to give the same voxels."""
+"""Ours and a peer's way of doing the same work: in turn, in one process, checked to give the same voxels."""
 
 from __future__ import annotations
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,10 @@ import loadstone
 from tests.bench.contest import Contest
 from tests.bench.phantom import HEADERS, ct_folder
 from tests.bench.server import serving
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 __all__ = ["folder_contests", "series_contests"]
 
@@ -30,21 +34,10 @@ def folder_contests(root: Path) -> Iterator[Contest]:
     """A folder with 300 slices to a volume in HU, for each kind of header."""
     for header in HEADERS:
         folder = ct_folder(root, header)
+        ours = partial(_loaded, f"dicomfile:{folder}")
         work = f"folder of 300 slices, headers of {header}"
-        yield Contest(
-            work,
-            "pydicom",
-            lambda folder=folder: _loaded(f"dicomfile:{folder}"),
-            lambda folder=folder: _pydicom(folder),
-            GOAL_PYDICOM[header],
-        )
-        yield Contest(
-            work,
-            "SimpleITK",
-            lambda folder=folder: _loaded(f"dicomfile:{folder}"),
-            lambda folder=folder: _simpleitk(folder),
-            GOAL_SIMPLEITK,
-        )
+        yield Contest(work, "pydicom", ours, partial(_pydicom, folder), GOAL_PYDICOM[header])
+        yield Contest(work, "SimpleITK", ours, partial(_simpleitk, folder), GOAL_SIMPLEITK)
 
 
 def _pydicom(folder: Path) -> npt.ArrayLike:
@@ -58,20 +51,22 @@ def _pydicom(folder: Path) -> npt.ArrayLike:
 def _simpleitk(folder: Path) -> npt.ArrayLike:
     import SimpleITK
 
-    reader = SimpleITK.ImageSeriesReader()
-    reader.SetFileNames(SimpleITK.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder)))
-    return SimpleITK.GetArrayFromImage(reader.Execute())
+    sitk: Any = SimpleITK
+    reader = sitk.ImageSeriesReader()
+    reader.SetFileNames(sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder)))
+    voxels: npt.NDArray[Any] = sitk.GetArrayFromImage(reader.Execute())
+    return voxels
 
 
 def series_contests(root: Path) -> Iterator[Contest]:
-    """A WADO-RS series with 300 slices to a volume in HU, from the embedded server in a process of its own."""
+    """A WADO-RS series with 300 slices to a volume in HU, from the embedded server in another process."""
     with serving(ct_folder(root, "1 kB")) as (url, study, series):
         volume_id = f"wadors:{url}/studies/{study}/series/{series}"
         yield Contest(
             "WADO-RS series of 300 slices, embedded server",
             "dicomweb-client",
-            lambda: _loaded(volume_id),
-            lambda: _dicomweb_client(url, study, series),
+            partial(_loaded, volume_id),
+            partial(_dicomweb_client, url, study, series),
             GOAL_DICOMWEB,
         )
 

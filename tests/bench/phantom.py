@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["HEADERS", "ct_folder"]
 
 SLICES: Final = 300
 SIZE: Final = 512
 HEADERS: Final = {"1 kB": 0, "16 kB": 350, "150 kB": 350}
-"""Name of a kind of header, and how many further elements it has; the largest one has private binary data too."""
+"""Name of a kind of header, and how many further elements it has; the largest has private binary data too."""
 
 PRIVATE_BYTES: Final = 67_000
 """Of each of the two private elements of the largest kind, as in Siemens' CSA headers."""

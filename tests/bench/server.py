@@ -1,4 +1,4 @@
-"""The embedded DICOMweb server in a process of its own, so that it does not share the interpreter with a client."""
+"""The embedded DICOMweb server in a process of its own: it must not share the interpreter with a client."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ import json
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 __all__ = ["serving"]
 

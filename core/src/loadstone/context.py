@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import threading
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
@@ -204,10 +204,17 @@ class LoadContext:
         )
 
     def stream(
-        self, url: str, *, headers: Mapping[str, str] | None = None
-    ) -> AbstractContextManager[HttpStream]:
-        """Open a response to be read piece by piece; see `loadstone.transport.Transport.stream`."""
-        return self.session.transport.stream(url, headers=headers, token=self._load.token)
+        self,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        max_bytes: int | None = None,
+        accept_gzip: bool = False,
+    ) -> HttpStream:
+        """Open a response to be read piece by piece, best by ``with``; see `Transport.stream`."""
+        return self.session.transport.stream(
+            url, headers=headers, max_bytes=max_bytes, accept_gzip=accept_gzip, token=self._load.token
+        )
 
     def source(self, key: Hashable, open_source: Callable[[], S]) -> S:
         """

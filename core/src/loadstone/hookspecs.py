@@ -112,6 +112,10 @@ class ImageLoader:
     """Maps ids of this plugin that name the same pixels to one text; None: the id itself."""
     batch_size: int | None = None
     """Most ids that one call of `load_many` takes; None: a whole stack, for one request or one stream."""
+    values: frozenset[str] = frozenset()
+    """Kinds of values beside modality values that it can give: what a caller may ask for by ``values=``."""
+    options: frozenset[str] = frozenset()
+    """Names of further options that it understands; a caller who gives others gets an error."""
     api: int = API_VERSION
     """The plugin API that it is written for."""
     summary: str = ""
@@ -205,6 +209,10 @@ class VolumeLoader:
     """The scheme, in lower case; also the name of the entry point."""
     open: VolumeOpen
     """Describes the volumes that an id names."""
+    values: frozenset[str] = frozenset()
+    """As for `ImageLoader`, for volumes that come as one block."""
+    options: frozenset[str] = frozenset()
+    """As for `ImageLoader`."""
     api: int = API_VERSION
     """The plugin API that it is written for."""
     summary: str = ""

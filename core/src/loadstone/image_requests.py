@@ -15,7 +15,7 @@ from loadstone.load_object import LoadObject
 from loadstone.metadata import Modules, ModuleSet
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Collection, Hashable, Sequence
 
     from loadstone._plugins import ImageRegistration
     from loadstone.image import Image
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from loadstone.session import Session
     from loadstone.shared_load import SharedLoad
 
-__all__ = ["image_key", "load_modules", "request_image"]
+__all__ = ["image_key", "is_image", "load_modules", "request_image"]
 
 
 def image_key(image_id: ImageId, registration: ImageRegistration, options: LoadOptions) -> Hashable:
@@ -32,6 +32,11 @@ def image_key(image_id: ImageId, registration: ImageRegistration, options: LoadO
     canonical = registration.record.canonical
     name = str(image_id) if canonical is None else canonical(image_id)
     return "image", image_id.scheme if canonical is None else registration.info.plugin, name, options
+
+
+def is_image(key: Hashable, names: Collection[str]) -> bool:
+    """Say whether a key of the cache is that of an image with one of these names."""
+    return isinstance(key, tuple) and key[0] == "image" and key[2] in names
 
 
 def request_image(
@@ -46,6 +51,7 @@ def request_image(
 ) -> LoadObject[Image]:
     """Return a handle on an image."""
     registration = session.registry.image_loader(image_id.scheme)
+    options.refuse_unknown(registration.record.values, registration.record.options, image_id)
     key = image_key(image_id, registration, options)
     if reload:
         session.cache.remove(key)
@@ -59,7 +65,6 @@ def request_image(
         key if cache else (key, "uncached"),
         image_id,
         work,
-        typed_error,
         type=type,
         priority=priority,
         lane=lane_of(image_id),

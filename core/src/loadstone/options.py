@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from loadstone.errors import LoadstoneError
+from loadstone.errors import LoadstoneError, UnsupportedError
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping
+    from collections.abc import Collection, Hashable, Mapping
 
 __all__ = ["LoadOptions"]
 
@@ -54,6 +54,29 @@ class LoadOptions:
         if not scaled and values is not None:
             raise LoadstoneError(f"values={values!r} needs scaled=True")
         return cls(scaled, wanted, values, tuple(sorted((extra or {}).items())))
+
+    def refuse_unknown(self, values: Collection[str], options: Collection[str], source: str) -> None:
+        """
+        Refuse what a loader does not understand: ignored, a misspelt option would give other pixels.
+
+        Raises
+        ------
+        UnsupportedError
+            If it is not among `values` and `options`.
+        """
+        if self.values is not None and self.values not in values:
+            known = ", ".join(sorted(values)) or "none beside the modality values"
+            raise UnsupportedError(
+                f"values={self.values!r} is nothing that its loader gives",
+                source=source,
+                hint=f"It gives {known}.",
+            )
+        for name, _ in self.extra:
+            if name not in options:
+                known = ", ".join(sorted(options)) or "none"
+                raise UnsupportedError(
+                    f"its loader knows no option {name!r}", source=source, hint=f"It knows {known}."
+                )
 
     def get(self, name: str, default: Any = None) -> Any:  # noqa: ANN401 - the plugin knows the type of its option
         """Return one of the `extra` options."""

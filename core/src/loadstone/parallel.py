@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from loadstone.context import Job
@@ -13,6 +12,8 @@ from loadstone.errors import LoadstoneError
 from loadstone.pools import RequestType
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from loadstone.session import Session
     from loadstone.shared_load import SharedLoad
 

@@ -13,7 +13,7 @@ from loadstone.events import LoadFinished, VolumeCached, VolumeEvicted, VolumeLo
 from loadstone.hookspecs import ImageStack, VoxelSource
 from loadstone.ids import ImageId, lane_of
 from loadstone.image_loading import ImageMemory, answered
-from loadstone.image_requests import load_modules
+from loadstone.image_requests import is_image, load_modules
 from loadstone.metadata import ImagePixel, Modules, ModuleSet, Scaling
 from loadstone.pools import RequestType
 from loadstone.settings import memory_limit
@@ -26,6 +26,7 @@ from loadstone.volume.volume import Volume
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
+    from loadstone.hookspecs import ImageLoader, VolumeLoader
     from loadstone.ids import VolumeId
     from loadstone.image import Image, LoaderInfo
     from loadstone.session import Session
@@ -84,8 +85,10 @@ class VolumeLoading:
     ) -> Volume:
         plan, images = self._planned(chosen, context)
         _refuse_beyond_memory(plan)
-        keep = [("image", each) for each in plan.image_ids]
-        reservation = self.session.cache.reserve(plan.nbytes, last=keep) if self.wish.cache else None
+        names = frozenset(plan.image_ids)
+        reservation = None
+        if self.wish.cache:
+            reservation = self.session.cache.reserve(plan.nbytes, last=lambda key: is_image(key, names))
         try:
             assembly = Assembly(
                 self.session, plan, self.wish.options, chosen=chosen, key=key, reservation=reservation
@@ -122,11 +125,12 @@ class VolumeLoading:
         self, chosen: ImageStack | VoxelSource, context: LoadContext
     ) -> tuple[VolumePlan, dict[ImageId, Image]]:
         """Return what the volume will be, and the images that had to be loaded to find out."""
+        if isinstance(chosen, ImageStack) and not chosen.image_ids:
+            raise PluginContractError("the loader found a volume without images", source=self.volume_id)
+        self._refuse_unknown_options(chosen)
         if isinstance(chosen, VoxelSource):
             return plan_of_source(chosen, self.wish.options), {}
         ids = [ImageId(each) for each in chosen.image_ids]
-        if not ids:
-            raise PluginContractError("the loader found a volume without images", source=self.volume_id)
         images: dict[ImageId, Image] = {}
         if self.session.registry.image_loader(ids[0].scheme).record.metadata is None:
             images = self._images(ids, context)
@@ -135,6 +139,15 @@ class VolumeLoading:
             modules = load_modules(self.session, ids, context)
         modules = self.session.metadata.overriding(ids, modules)
         return plan_of_stack(chosen, modules, self.wish.options, self.wish.policy), images
+
+    def _refuse_unknown_options(self, chosen: ImageStack | VoxelSource) -> None:
+        registry = self.session.registry
+        record: VolumeLoader | ImageLoader
+        if isinstance(chosen, VoxelSource):
+            record = registry.volume_loader(self.volume_id.scheme).record
+        else:
+            record = registry.image_loader(ImageId(chosen.image_ids[0]).scheme).record
+        self.wish.options.refuse_unknown(record.values, record.options, self.volume_id)
 
     def _images(self, ids: Sequence[ImageId], context: LoadContext) -> dict[ImageId, Image]:
         """Load all images with stored values, because their loader says nothing without pixels."""

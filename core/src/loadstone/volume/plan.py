@@ -115,7 +115,7 @@ def plan_of_stack(
     return VolumePlan(
         volume_id=stack.volume_id,
         shape=(len(order), first.rows, first.columns, *((first.samples_per_pixel,) if color else ())),
-        axes=("k", "j", "i", *_COLOR_AXIS[first.samples_per_pixel]),
+        axes=(_first_axis(planes), "j", "i", *_COLOR_AXIS[first.samples_per_pixel]),
         dtype=dtype,
         scaling=scaling,
         image_ids=tuple(stack.image_ids[index] for index in order),
@@ -127,6 +127,12 @@ def plan_of_stack(
         voi_lut=ordered[len(ordered) // 2].get(VoiLut) or VoiLut(),
         header=lambda: None,
     )
+
+
+def _first_axis(planes: Sequence[ImagePlane]) -> str:
+    """Name what the images follow each other along: slices in space, or frames that nobody places."""
+    placed = len(planes) == 1 or any(each.image_position_patient is not None for each in planes)
+    return "k" if placed else "frame"
 
 
 def _pixel(modules: Modules, image_id: str) -> ImagePixel:
