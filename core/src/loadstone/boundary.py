@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import traceback
+
 from loadstone.errors import DecodeError, FetchError, LimitError, LoadCancelled, LoadstoneError
 
-__all__ = ["typed_error"]
+__all__ = ["forget_frames", "typed_error"]
 
 
 def typed_error(error: BaseException, identity: str) -> LoadstoneError:
@@ -19,12 +21,36 @@ def typed_error(error: BaseException, identity: str) -> LoadstoneError:
 def _translated(error: BaseException, identity: str) -> LoadstoneError:
     if isinstance(error, FileNotFoundError):
         return FetchError("there is no such file", source=identity, hint="Check the path.")
+    if isinstance(error, PermissionError):
+        return FetchError("reading is not permitted", source=identity, hint="Check the owner and the mode.")
     if isinstance(error, OSError):
-        return FetchError(f"reading failed: {error.strerror or error}", source=identity, retryable=True)
+        return FetchError(f"reading failed: {_text(error)}", source=identity, retryable=True)
     if isinstance(error, MemoryError):
         return LimitError("not enough memory", source=identity)
-    if (
-        type(error).__name__ == "CancelledError"
-    ):  # asyncio's and concurrent.futures', without importing either
+    if type(error).__name__ == "CancelledError":  # asyncio's or concurrent.futures', neither imported here
         return LoadCancelled(source=identity)
-    return DecodeError(f"the loader failed with {type(error).__name__}: {error}", source=identity)
+    return DecodeError(f"the loader failed with {type(error).__name__}: {_text(error)}", source=identity)
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return (isinstance(error, OSError) and error.strerror) or str(error)
+    except Exception:  # noqa: BLE001 - a plugin's own exception class; what matters is that the load ends
+        return "(its text cannot be had)"
+
+
+def forget_frames(error: BaseException) -> None:
+    """
+    Drop the local variables of the calls that an error has left behind.
+
+    Whoever keeps the error would keep with them the pixels, buffers and generators of a load that failed, and
+    through the error itself often for ever: until the garbage collector happens to run.
+    """
+    seen: set[int] = set()
+    rest: list[BaseException | None] = [error]
+    while rest:
+        each = rest.pop()
+        if each is not None and id(each) not in seen:
+            seen.add(id(each))
+            traceback.clear_frames(each.__traceback__)
+            rest += (each.__cause__, each.__context__)

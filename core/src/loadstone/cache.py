@@ -11,14 +11,14 @@ from __future__ import annotations
 import logging
 import threading
 import weakref
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from loadstone.errors import CacheFullError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Hashable, Sequence
+    from collections.abc import Callable, Hashable, Sequence
 
     from loadstone.files import FileState
 
@@ -53,9 +53,9 @@ class CacheStats:
 class _Entry:
     value: Any
     nbytes: int
-    pins: int
     files: Sequence[FileState]
     dropped: Callable[[], object]
+    pins: int = 0
 
 
 class Reservation:
@@ -72,7 +72,7 @@ class Reservation:
         self._cache: Cache | None = cache
         self.nbytes = nbytes
 
-    def grow(self, nbytes: int, *, last: Collection[Hashable] = ()) -> None:
+    def grow(self, nbytes: int) -> None:
         """
         Reserve `nbytes` more.
 
@@ -82,7 +82,7 @@ class Reservation:
             If they cannot be had; what was reserved before stays.
         """
         if self._cache is not None and nbytes > 0:
-            self._cache._take(nbytes, last)
+            self._cache._take(nbytes, None)
             self.nbytes += nbytes
 
     def shrink(self, nbytes: int) -> None:
@@ -97,13 +97,35 @@ class Reservation:
         value: object,
         *,
         files: Sequence[FileState] = (),
-        pins: int = 0,
         dropped: Callable[[], object] = lambda: None,
-    ) -> None:
-        """Make it the entry of `key`, in place of an older one; `dropped` runs when that leaves."""
-        if self._cache is not None:
-            cache, self._cache = self._cache, None
-            cache._put(key, _Entry(value, self.nbytes, pins, files, dropped))
+        pins: int = 0,
+        wanted: Callable[[], bool] = lambda: True,
+    ) -> bool:
+        """
+        Make it the entry of a key, in place of an older one.
+
+        Parameters
+        ----------
+        key, value
+            The entry.
+        files
+            What it was read from; written anew, the entry is dropped at the next look-up.
+        dropped
+            Runs when the entry leaves, for whatever reason.
+        pins
+            Protections that it starts with, beside those that `Cache.get_pinned` has promised.
+        wanted
+            Asked at the very moment; False gives the bytes back instead.
+
+        Returns
+        -------
+        bool
+            Whether it is kept.
+        """
+        if self._cache is None:
+            return False
+        cache, self._cache = self._cache, None
+        return cache._put(key, _Entry(value, self.nbytes, files, dropped, pins), wanted)
 
     def release(self) -> None:
         """Give all of it back."""
@@ -127,8 +149,11 @@ class Cache:
         self._budget = budget
         self._entries: OrderedDict[Hashable, _Entry] = OrderedDict()
         self._evicted: weakref.WeakValueDictionary[Hashable, Any] = weakref.WeakValueDictionary()
+        self._evicted_files: weakref.WeakKeyDictionary[Any, Sequence[FileState]] = weakref.WeakKeyDictionary()
+        self._promised: Counter[Hashable] = Counter()
         self._kept = self._reserved = self._pinned = 0
         self._hits = self._misses = self._evictions = 0
+        self._closed = False
 
     def get(self, key: Hashable) -> Any | None:  # noqa: ANN401 - the key's maker knows the type
         """
@@ -138,37 +163,70 @@ class Cache:
         found.
         """
         with self._lock:
-            entry = self._entries.get(key)
-            if entry is None:
-                value = self._evicted.get(key)
-                self._count(found=value is not None)
-                return value
-            self._entries.move_to_end(key)
-            files = entry.files
+            value, files = self._find(key)
             if not files:
-                self._hits += 1
-                return entry.value
+                return self._counted(value)
         fresh = all(state.current() for state in files)
+        if not fresh:
+            self.remove(key, value)
         with self._lock:
-            self._count(found=fresh)
-        if fresh:
-            return entry.value
-        self.remove(key, entry.value)
+            return self._counted(value if fresh else None)
+
+    def _find(self, key: Hashable) -> tuple[Any, Sequence[FileState]]:
+        entry = self._entries.get(key)
+        if entry is not None:
+            self._entries.move_to_end(key)
+            return entry.value, entry.files
+        value = self._evicted.get(key)
+        return value, () if value is None else self._evicted_files.get(value, ())
+
+    def _counted(self, value: Any) -> Any:  # noqa: ANN401 - as get
+        if value is None:
+            self._misses += 1
+        else:
+            self._hits += 1
+        return value
+
+    def get_pinned(self, key: Hashable) -> Any | None:  # noqa: ANN401 - as get
+        """
+        Return what `get` would and protect it from eviction, or None.
+
+        None promises the protection to what will be put there next; `unpromise` takes that back.
+        """
+        value = self.get(key)
+        if value is not None and self.pin(key, value):
+            return value
+        with self._lock:
+            self._promised[key] += 1
         return None
 
-    def _count(self, *, found: bool) -> None:
-        if found:
-            self._hits += 1
-        else:
-            self._misses += 1
+    def unpromise(self, key: Hashable) -> bool:
+        """Take back a promise of `get_pinned`, because nothing came of it; False if it was kept."""
+        with self._lock:
+            if key not in self._promised:
+                return False
+            self._promised[key] -= 1
+            if not self._promised[key]:
+                del self._promised[key]
+            return True
+
+    def promises(self, key: Hashable) -> int:
+        """Take over all promises of a key, to keep them under another."""
+        with self._lock:
+            return self._promised.pop(key, 0)
+
+    def peek(self, key: Hashable) -> Any | None:  # noqa: ANN401 - as get
+        """Return what is kept under `key`, looking no further and counting nothing."""
+        entry = self._entries.get(key)
+        return None if entry is None else entry.value
 
     def __contains__(self, key: Hashable) -> bool:
         """Say whether there is an entry, without marking it as used."""
         return key in self._entries
 
-    def reserve(self, nbytes: int, *, last: Collection[Hashable] = ()) -> Reservation:
+    def reserve(self, nbytes: int, *, last: Callable[[Hashable], bool] | None = None) -> Reservation:
         """
-        Reserve bytes, evicting if necessary, entries whose key is in `last` after all others.
+        Reserve bytes, evicting if necessary, entries whose key satisfies `last` after all others.
 
         Raises
         ------
@@ -182,7 +240,7 @@ class Cache:
         """Say whether `nbytes` could be reserved now."""
         return nbytes <= self._budget - self._reserved - self._pinned
 
-    def _take(self, nbytes: int, last: Collection[Hashable]) -> None:
+    def _take(self, nbytes: int, last: Callable[[Hashable], bool] | None) -> None:
         with self._lock:
             if not self.is_cacheable(nbytes):
                 raise CacheFullError(
@@ -192,24 +250,31 @@ class Cache:
             self._reserved += nbytes
         _tell(victims)
 
-    def _victims(self, nbytes: int, last: Collection[Hashable]) -> list[_Entry]:
+    def _victims(self, nbytes: int, last: Callable[[Hashable], bool] | None) -> list[_Entry]:
         """Take out entries, oldest first, until `nbytes` are free."""
         victims: list[_Entry] = []
         missing = self._kept + self._reserved + nbytes - self._budget
         if missing <= 0:
             return victims
         candidates = [key for key, entry in self._entries.items() if not entry.pins]
-        if last:
-            candidates.sort(key=lambda key: key in last)
+        if last is not None:
+            candidates.sort(key=last)
         for key in candidates:
             if missing <= 0:
                 break
             entry = self._take_out(key)
             missing -= entry.nbytes
             self._evictions += 1
-            _remember(self._evicted, key, entry.value)
+            self._remember(key, entry)
             victims.append(entry)
         return victims
+
+    def _remember(self, key: Hashable, entry: _Entry) -> None:
+        try:
+            self._evicted[key] = entry.value
+            self._evicted_files[entry.value] = entry.files
+        except TypeError:  # a value that cannot be weakly referenced is simply gone
+            return
 
     def _take_out(self, key: Hashable) -> _Entry:
         entry = self._entries.pop(key)
@@ -222,16 +287,20 @@ class Cache:
         with self._lock:
             self._reserved -= nbytes
 
-    def _put(self, key: Hashable, entry: _Entry) -> None:
+    def _put(self, key: Hashable, entry: _Entry, wanted: Callable[[], bool]) -> bool:
         with self._lock:
-            older = [self._take_out(key)] if key in self._entries else []
             self._reserved -= entry.nbytes
+            if self._closed or not wanted():
+                return False
+            older = [self._take_out(key)] if key in self._entries else []
+            entry.pins += self._promised.pop(key, 0)
             self._kept += entry.nbytes
             if entry.pins:
                 self._pinned += entry.nbytes
             self._entries[key] = entry
             self._evicted.pop(key, None)
         _tell(older)
+        return True
 
     def pin(self, key: Hashable, value: object) -> bool:
         """Protect the entry from eviction once more, if it still is `value`."""
@@ -255,25 +324,33 @@ class Cache:
                 self._pinned -= entry.nbytes
             return True
 
-    def release(self, key: Hashable, value: object) -> None:
-        """Take one protection back, and drop the entry when it has none left."""
+    def release(self, key: Hashable, value: object) -> bool:
+        """Take one protection back, and drop the entry if it has none left; say whether it was dropped."""
         self.unpin(key, value)
-        with self._lock:
-            entry = self._entries.get(key)
-            pinned = entry is not None and entry.pins > 0
-        if not pinned:
-            self.remove(key, value)
+        return self._remove(key, value, pinned=False)
 
     def remove(self, key: Hashable, value: object = None) -> bool:
         """Drop the entry, pinned or not; with `value`, only if it still is that one. False if it is not."""
+        return self._remove(key, value, pinned=True)
+
+    def _remove(self, key: Hashable, value: object, *, pinned: bool) -> bool:
         with self._lock:
-            self._evicted.pop(key, None)
+            if value is None or self._evicted.get(key) is value:
+                self._evicted.pop(key, None)
             entry = self._entries.get(key)
             if entry is None or (value is not None and entry.value is not value):
+                return False
+            if entry.pins and not pinned:
                 return False
             self._take_out(key)
         _tell([entry])
         return True
+
+    def close(self) -> None:
+        """Drop everything, pinned or not, and keep nothing from now on."""
+        with self._lock:
+            self._closed = True
+        self.purge(pinned=True)
 
     def purge(self, *, pinned: bool = False) -> int:
         """Drop everything that is not pinned (with `pinned`, everything); return the bytes freed."""
@@ -294,7 +371,7 @@ class Cache:
     def budget(self, budget: int) -> None:
         with self._lock:
             self._budget = budget
-            victims = self._victims(0, ())
+            victims = self._victims(0, None)
         _tell(victims)
 
     def stats(self) -> CacheStats:
@@ -310,13 +387,6 @@ class Cache:
                 self._misses,
                 self._evictions,
             )
-
-
-def _remember(evicted: weakref.WeakValueDictionary[Hashable, Any], key: Hashable, value: object) -> None:
-    try:
-        evicted[key] = value
-    except TypeError:  # a value that cannot be weakly referenced is simply gone
-        return
 
 
 def _tell(entries: Sequence[_Entry]) -> None:

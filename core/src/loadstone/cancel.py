@@ -29,7 +29,7 @@ class CancelToken:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._cancelled = False
-        self._callbacks: dict[int, Callable[[], object]] = {}
+        self._callbacks: dict[object, Callable[[], object]] = {}
 
     @property
     def cancelled(self) -> bool:
@@ -54,7 +54,7 @@ class CancelToken:
 
     def on_cancel(self, callback: Callable[[], object]) -> Callable[[], None]:
         """Run `callback` when it is set; return a function that takes the callback back."""
-        key = id(callback)
+        key = object()
         with self._lock:
             late = self._cancelled
             if not late:

@@ -13,6 +13,7 @@ from loadstone.errors import LoadCancelled, LoadstoneError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
+    from types import TracebackType
 
     from loadstone.shared_load import SharedLoad
 
@@ -53,6 +54,7 @@ class LoadObject(Generic[T]):
         self._settled = False
         self._value: T | None = None
         self._error: LoadstoneError | None = None
+        self._trace: TracebackType | None = None
         self._partial: T | None = None
         self._version = 0
         self._callbacks: list[Callable[[LoadObject[T]], object]] = []
@@ -103,25 +105,30 @@ class LoadObject(Generic[T]):
             If it has not settled after `timeout` seconds; the load goes on.
         """
         self._wait(timeout)
-        if self._error is not None:
-            raise self._error
-        return cast("T", self._value)
+        if self._error is None:
+            return cast("T", self._value)
+        try:
+            # All handles raise the same error, each with the traceback that it had when the load ended.
+            raise self._error.with_traceback(self._trace)
+        finally:
+            del self  # the traceback leads here, and from here back to the error
 
     def exception(self, timeout: float | None = None) -> LoadstoneError | None:
         """Wait, and return the error that the load ended with, or None."""
         self._wait(timeout)
         return self._error
 
-    def _wait(self, timeout: float | None) -> None:
+    def _wait(self, timeout: float | None = None, news: Callable[[], bool] = lambda: False) -> None:
+        """Wait until it is settled or there is news, which is looked for with the lock held."""
         if self._settled:
             return
         deadline = None if timeout is None else time.monotonic() + timeout
-        with nullcontext() if self._load is None else self._load.waiting_for():
-            self._sleep(deadline)
+        with nullcontext() if self._load is None else self._load.waiting_for(self):
+            self._sleep(deadline, news)
 
-    def _sleep(self, deadline: float | None) -> None:
+    def _sleep(self, deadline: float | None, news: Callable[[], bool]) -> None:
         with self._changed:
-            while not self._settled:
+            while not (self._settled or news()):
                 left = None if deadline is None else deadline - time.monotonic()
                 if left is not None and left <= 0:
                     raise TimeoutError(f"{self.id} is not loaded yet")
@@ -129,16 +136,12 @@ class LoadObject(Generic[T]):
 
     def follow(self, callback: Callable[[Progress], object]) -> T:
         """Wait for the result and call `callback` with each progress, on this thread."""
-        if self._load is None or self._settled:
-            return self.result()
-        with self._load.waiting_for(), self._load.followed():
-            seen = None
-            while not self._settled:
-                with self._changed:
-                    while self.progress == seen and not self._settled:
-                        self._changed.wait()
+        with nullcontext() if self._load is None else self._load.followed():
+            seen: Progress | None = None
+            while not self._settled or seen != self.progress:
                 seen = self.progress
                 callback(seen)
+                self._wait(news=lambda seen=seen: self.progress != seen)  # type: ignore[misc] # mypy #12557
         return self.result()
 
     def partials(self) -> Iterator[T]:
@@ -154,9 +157,8 @@ class LoadObject(Generic[T]):
         """
         seen = 0
         while True:
+            self._wait(news=lambda seen=seen: self._version != seen)  # type: ignore[misc] # mypy #12557
             with self._changed:
-                while self._version == seen and not self._settled:
-                    self._changed.wait()
                 seen, partial, settled = self._version, self._partial, self._settled
             if settled:
                 yield self.result()
@@ -173,6 +175,8 @@ class LoadObject(Generic[T]):
 
     def __await__(self) -> Generator[Any, None, T]:
         """Wait without blocking the running event loop; cancelling the awaiting task cancels this handle."""
+        if self._settled:
+            return self.result()
         import asyncio
 
         loop = asyncio.get_running_loop()
@@ -190,8 +194,9 @@ class LoadObject(Generic[T]):
 
         self.add_done_callback(settled)
         try:
-            yield from waiter
-        except asyncio.CancelledError:
+            with nullcontext() if self._load is None else self._load.awaited(self):
+                yield from waiter
+        except BaseException:  # the task was cancelled, or its loop was closed
             self.cancel()
             raise
         return self.result()
@@ -214,6 +219,8 @@ class LoadObject(Generic[T]):
             if self._settled:
                 return False
             self._settled, self._value, self._error = True, value, error
+            self._trace = None if error is None else error.__traceback__
+            self._partial = None
             callbacks, self._callbacks = self._callbacks, []
             self._changed.notify_all()
         for callback in callbacks:

@@ -1,8 +1,9 @@
 """
 Permits: how many may do one kind of thing at a time, in order of priority.
 
-A retrieval needs one of its host and type, a file read and a decode one of their own. A worker that waits for
-another load gives its permits back for that time, so that limits of one never deadlock.
+A retrieval needs one of its host and type, a file read and a decode one of their own. Limits of one never
+deadlock: a worker that waits for another load gives its permits back for that time, and several permits are
+always taken in one order (host, file, compute), for which those that come later are given back for a moment.
 """
 
 from __future__ import annotations
@@ -11,10 +12,12 @@ import heapq
 import itertools
 import threading
 from contextlib import contextmanager
+from dataclasses import dataclass
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterator
+    from collections.abc import Callable, Hashable, Iterator, Sequence
 
     from loadstone.cancel import CancelToken
 
@@ -22,8 +25,6 @@ __all__ = ["Gate", "Order", "Permits", "permits_given_back"]
 
 Order = tuple[int, int]
 """(type, priority): lower goes first, equal ones in order of arrival."""
-
-_held = threading.local()
 
 
 class _Waiter:
@@ -35,9 +36,19 @@ class _Waiter:
 
 
 class Gate:
-    """A semaphore that admits by priority."""
+    """
+    A semaphore that admits by priority.
 
-    def __init__(self, limit: int) -> None:
+    Parameters
+    ----------
+    limit
+        How many may be inside.
+    rank
+        Its place in the order in which several are taken.
+    """
+
+    def __init__(self, limit: int, rank: tuple[int, str] = (0, "")) -> None:
+        self.rank = rank
         self._lock = threading.Lock()
         self._limit = limit
         self._inside = 0
@@ -51,7 +62,7 @@ class Gate:
 
     @property
     def limit(self) -> int:
-        """How many may be."""
+        """How many may be; raised, the next are admitted, lowered, nobody is sent out."""
         return self._limit
 
     @limit.setter
@@ -101,8 +112,31 @@ class Gate:
             waiter.wake.set()
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Permit:
+    gate: Gate
+    order: Order
+
+
+class _Held(threading.local):
+    """The permits of one thread."""
+
+    def __init__(self) -> None:
+        self.permits: list[_Permit] = []
+
+
+_held = _Held()
+
+
 class Permits:
-    """All gates of one session, made when first needed."""
+    """
+    All gates of one session, made when first needed.
+
+    Parameters
+    ----------
+    limit_of
+        Gives the limit of a gate that is made.
+    """
 
     def __init__(self, limit_of: Callable[[Hashable], int]) -> None:
         self._limit_of = limit_of
@@ -114,34 +148,57 @@ class Permits:
         gate = self._gates.get(key)
         if gate is None:
             with self._lock:
-                gate = self._gates.setdefault(key, Gate(self._limit_of(key)))
+                gate = self._gates.setdefault(key, Gate(self._limit_of(key), _rank(key)))
         return gate
+
+    def update(self) -> None:
+        """Give every gate the limit that it would be made with now."""
+        with self._lock:
+            for key, gate in self._gates.items():
+                gate.limit = self._limit_of(key)
 
     @contextmanager
     def hold(self, key: Hashable, order: Order, token: CancelToken | None = None) -> Iterator[None]:
         """Hold a permit; a thread that already holds one of this gate needs no second."""
         gate = self.gate(key)
-        held: list[tuple[Gate, Order]] = _held.__dict__.setdefault("gates", [])
-        if any(each is gate for each, _ in held):
+        held = _held.permits
+        if any(permit.gate is gate for permit in held):
             yield
             return
-        gate.acquire(order, token)
-        held.append((gate, order))
+        with _given_back([permit for permit in held if permit.gate.rank > gate.rank]):
+            gate.acquire(order, token)
+        permit = _Permit(gate, order)
+        held.append(permit)
         try:
             yield
         finally:
-            held.remove((gate, order))
+            held.remove(permit)
             gate.release()
+
+
+def _rank(key: Hashable) -> tuple[int, str]:
+    return {"file": 1, "compute": 2}.get(str(key), 0), str(key)
 
 
 @contextmanager
 def permits_given_back() -> Iterator[None]:
     """Give back all permits that this thread holds, and take them again at the end."""
-    held: list[tuple[Gate, Order]] = list(_held.__dict__.get("gates", ()))
-    for gate, _ in held:
-        gate.release()
+    with _given_back(list(_held.permits)):
+        yield
+
+
+@contextmanager
+def _given_back(permits: Sequence[_Permit]) -> Iterator[None]:
+    if not permits:
+        yield
+        return
+    held = _held.permits
+    for permit in permits:
+        held.remove(permit)
+        permit.gate.release()
     try:
         yield
     finally:
-        for gate, order in held:
-            gate.acquire(order)
+        for permit in sorted(permits, key=attrgetter("gate.rank")):
+            permit.gate.acquire(permit.order)
+            held.append(permit)

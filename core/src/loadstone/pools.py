@@ -156,7 +156,14 @@ class RequestPool:
             self._add_hands()
 
     def _add_hands(self) -> None:
-        """Wake sleeping threads, or start new ones, until every request that may run has one coming."""
+        """
+        Wake sleeping threads, or start new ones, until every request that may run has one coming.
+
+        Raises
+        ------
+        RuntimeError
+            If the system gives no thread and there is none that could do the work.
+        """
         runnable = sum(
             min(self._limits[kind] - lane.running, len(lane.queue))
             for kind, lanes in self._lanes.items()
@@ -164,16 +171,23 @@ class RequestPool:
             if lane.running < self._limits[kind]
         )
         while self._coming < runnable:
+            if self._asleep:
+                self._asleep.pop().set()
+            elif not self._start_thread():
+                return
             self._coming += 1
-            self._add_hand()
 
-    def _add_hand(self) -> None:
-        if self._asleep:
-            self._asleep.pop().set()
-            return
+    def _start_thread(self) -> bool:
         thread = threading.Thread(target=self._work, name=f"{self._name}-worker", daemon=True)
         self._threads.add(thread)
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError:  # no more threads to be had; those that are there do the work, later
+            self._threads.discard(thread)
+            if not self._threads:
+                raise
+            return False
+        return True
 
     def take(self, request: Request) -> bool:
         """Take out a queued request to run it on the calling thread, beside all limits; False if begun."""
@@ -183,16 +197,29 @@ class RequestPool:
             request._state = _State.RUNNING
             return True
 
-    def reprioritise(self, request: Request, type: RequestType, priority: int) -> None:
-        """Move a queued request to another type or priority; one that has begun stays."""
+    def drop(self, request: Request) -> bool:
+        """Take out a queued request that nobody wants any more; False if it has begun."""
         with self._lock:
-            if not request.queued or (request.type, request.priority) == (type, priority):
-                return
-            lane = self._lanes[request.type][request.lane]
-            lane.queue = [each for each in lane.queue if each[2] is not request]
-            heapq.heapify(lane.queue)
+            if not request.queued:
+                return False
+            request._state = _State.DROPPED
+            self._lanes[request.type][request.lane].head()
+            return True
+
+    def reprioritise(self, request: Request, type: RequestType, priority: int) -> None:
+        """Move a queued request to another type or priority; one that runs asks for its permits by them."""
+        with self._lock:
+            queued = request.queued and (request.type, request.priority) != (type, priority)
+            if queued:
+                self._take_out(request)
             request.type, request.priority = type, priority
-            self._enqueue(request)
+            if queued:
+                self._enqueue(request)
+
+    def _take_out(self, request: Request) -> None:
+        lane = self._lanes[request.type][request.lane]
+        lane.queue = [each for each in lane.queue if each[2] is not request]
+        heapq.heapify(lane.queue)
 
     def filter(self, keep: Callable[[Request], bool]) -> int:
         """Drop the queued requests that `keep` refuses; return how many."""
@@ -245,7 +272,7 @@ class RequestPool:
             threads = list(self._threads)
             self._coming += len(self._asleep)
             while self._asleep:
-                self._add_hand()
+                self._asleep.pop().set()
         self.clear()
         deadline = time.monotonic() + timeout
         for thread in threads:
@@ -304,8 +331,8 @@ class RequestPool:
 
 
 def _quietly(run: Callable[[], object]) -> None:
-    """Run what must not raise; if it does, say so in the log rather than lose a thread."""
+    """Run what must not raise; if it does, say so in the log rather than lose a thread and its place."""
     try:
         run()
-    except Exception:  # noqa: BLE001 - logged; the thread goes on
+    except BaseException:  # noqa: BLE001 - logged; the thread goes on
         _log.exception("a request of the pool failed outside its own boundary")

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 from loadstone._plugins import PluginPolicy, Registry, default_registry
-from loadstone.boundary import typed_error
 from loadstone.cache import Cache
 from loadstone.context import LoadContext
 from loadstone.errors import LoadstoneError
@@ -27,13 +26,14 @@ from loadstone.permits import Permits
 from loadstone.pools import RequestPool, RequestType
 from loadstone.progress import progress_callback
 from loadstone.settings import Settings
-from loadstone.shared_load import LoadDesk, SharedLoad, current_load
+from loadstone.shared_load import LoadDesk, SharedLoad
 from loadstone.sources import Sources
 from loadstone.stash import Stash
 from loadstone.transport import Transport
 from loadstone.volume.describing import describe
 from loadstone.volume.wish import VolumeWish
 from loadstone.volume_requests import complete_volume, request_volume
+from loadstone.waiting import current_load
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -325,7 +325,7 @@ class Session:
 
     def _at_once(self, key: Hashable, identity: ImageId | VolumeId, work: Callable[[SharedLoad[T]], T]) -> T:
         handle = self.desk.join_or_start(
-            key, identity, work, typed_error, type=RequestType.INTERACTION, priority=0, lane=lane_of(identity)
+            key, identity, work, type=RequestType.INTERACTION, priority=0, lane=lane_of(identity)
         )
         return _awaited(handle, None)
 
@@ -349,8 +349,7 @@ class Session:
         if self._closed:
             return
         self._closed = True
-        for load in self.desk.running():
-            load.abandon()
+        self.desk.close()
         self.pool.close()
         self.transport.close()
         self.loop.close()

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from loadstone.boundary import forget_frames, typed_error
 from loadstone.cancel import CancelToken
-from loadstone.errors import LoadCancelled, LoadCycleError, LoadstoneError
+from loadstone.errors import LimitError, LoadCancelled, LoadstoneError
 from loadstone.load_object import LoadObject, Progress
 from loadstone.permits import permits_given_back
+from loadstone.waiting import Strand, current_strand, waiting, working
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator
@@ -22,16 +24,9 @@ if TYPE_CHECKING:
     from loadstone.pools import Request, RequestPool, RequestType
     from loadstone.session import Session
 
-__all__ = ["LoadDesk", "SharedLoad", "current_load"]
+__all__ = ["LoadDesk", "SharedLoad"]
 
 T = TypeVar("T")
-
-_thread = threading.local()
-
-
-def current_load() -> SharedLoad[Any] | None:
-    """Return the load that this thread works on, or None."""
-    return cast("SharedLoad[Any] | None", getattr(_thread, "load", None))
 
 
 class SharedLoad(Generic[T]):
@@ -43,10 +38,10 @@ class SharedLoad(Generic[T]):
         self.desk = desk
         self.token = CancelToken()
         self.request: Request | None = None
-        self.waits_for: SharedLoad[Any] | None = None
+        self.strands: list[Strand] = []
+        self.progress = Progress()
         self._handles: list[LoadObject[T]] = []
         self._partial: T | None = None
-        self.progress = Progress()
         self._followers = 0
 
     def handle(self, identity: str) -> LoadObject[T]:
@@ -57,22 +52,29 @@ class SharedLoad(Generic[T]):
         self._handles.append(handle)
         return handle
 
+    def linked(self) -> bool:
+        """Say whether whoever asks for its key now gets it: it is neither deserted, detached nor settled."""
+        return self.desk.linked(self)
+
     def leave(self, handle: LoadObject[T]) -> None:
         """Take a cancelled handle out; the last one cancels the load."""
         with self.desk.lock:
-            if handle in self._handles:
-                self._handles.remove(handle)
-            deserted = not self._handles
-            if deserted:
-                self.desk.unlink(self)
-        if deserted:
-            self.token.cancel()
+            if handle not in self._handles:
+                return
+            self._handles.remove(handle)
+            if self._handles:
+                return
+            self.desk.unlink(self)
+            request = self.request
+        self.token.cancel()
+        if request is not None:
+            self.desk.pool.drop(request)
 
     def offer(self, partial: T) -> None:
         """Show a partial result to everybody."""
         with self.desk.lock:
-            self._partial = partial
             handles = list(self._handles)
+            self._partial = partial if handles else None
         for handle in handles:
             handle._offer(partial)
 
@@ -100,59 +102,67 @@ class SharedLoad(Generic[T]):
     def settle(self, value: T | None, error: LoadstoneError | None) -> None:
         """End it for everybody."""
         with self.desk.lock:
-            self.desk.unlink(self)
+            self.desk.unlink(self, settled=True)
             handles, self._handles = self._handles, []
+            # The request leads back here: what it holds would live until the garbage collector runs.
+            self._partial = self.request = None
         for handle in handles:
             handle._settle(value, error)
 
-    def abandon(self) -> None:
+    def abandon(self, what: str = "the load was cancelled") -> None:
         """Cancel it for everybody."""
         self.token.cancel()
-        self.settle(None, LoadCancelled(source=self.id))
+        self.settle(None, LoadCancelled(what, source=self.id))
 
     @contextmanager
     def working(self) -> Iterator[None]:
-        """Mark this thread as working on the load."""
-        before = current_load()
-        _thread.load = self
-        try:
+        """Mark the calling thread as working on the load."""
+        with working(self):
             yield
-        finally:
-            _thread.load = before
 
     @contextmanager
-    def waiting_for(self) -> Iterator[None]:
+    def waiting_for(self, handle: LoadObject[T]) -> Iterator[None]:
         """
         Surround the wait of a caller.
 
-        A worker runs the load itself if it is still queued, gives its permits back while it waits, and is
-        told when it waits for itself.
+        A worker runs the load itself if it is still queued, gives its permits back while it waits, gives up
+        when its own load is cancelled, and is told when it waits for itself.
         """
         self.desk.refuse_on_own_loop(self.id)
-        waiter = current_load()
-        if waiter is None:
+        strand = current_strand()
+        if strand is None:
             yield
             return
-        with self.desk.lock:
-            _refuse_cycle(waiter, self)
-            waiter.waits_for = self
+        with self._wanted_by(strand, handle), permits_given_back():
+            self.run_here()
+            yield
+
+    @contextmanager
+    def awaited(self, handle: LoadObject[T]) -> Iterator[None]:
+        """Surround the wait of a coroutine: the worker that waits for its end runs the load."""
+        strand = current_strand()
+        if strand is None:
+            yield
+            return
+        with self._wanted_by(strand, handle):
+            if strand.errands is not None:
+                strand.errands.put(self.run_here)
+            yield
+
+    @contextmanager
+    def _wanted_by(self, strand: Strand, handle: LoadObject[T]) -> Iterator[None]:
+        forget = strand.load.token.on_cancel(handle.cancel)
         try:
-            with permits_given_back():
-                if self.request is not None and self.desk.pool.take(self.request):
-                    self.request.run()
+            with waiting(strand, self):
                 yield
         finally:
-            waiter.waits_for = None
+            forget()
 
-
-def _refuse_cycle(waiter: SharedLoad[Any], wanted: SharedLoad[Any]) -> None:
-    chain = [waiter.id]
-    load: SharedLoad[Any] | None = wanted
-    while load is not None:
-        chain.append(load.id)
-        if load is waiter:
-            raise LoadCycleError("the load waits for itself: " + " → ".join(chain), source=waiter.id)
-        load = load.waits_for
+    def run_here(self) -> None:
+        """Run it on this thread, unless it has begun."""
+        request = self.request
+        if request is not None and self.desk.pool.take(request):
+            request.run()
 
 
 class LoadDesk:
@@ -177,23 +187,49 @@ class LoadDesk:
         self.lock = threading.RLock()
         self.refuse_on_own_loop = refuse_on_own_loop
         self._loads: dict[Hashable, SharedLoad[Any]] = {}
+        self._unsettled: set[SharedLoad[Any]] = set()
+        self._closed = False
 
     def join_or_start(
         self,
         key: Hashable,
         identity: str,
         work: Callable[[SharedLoad[T]], T],
-        boundary: Callable[[BaseException, str], LoadstoneError],
         *,
         type: RequestType,
         priority: int,
         lane: str,
+        find: Callable[[], T | None] = lambda: None,
+        anew: bool = False,
     ) -> LoadObject[T]:
-        """Return a handle on the load of `key`: the one under way, raised to this priority, or a new one."""
+        """
+        Return a handle on the load of a key: the one under way, raised to this priority, or a new one.
+
+        Parameters
+        ----------
+        key, identity
+            What is to be loaded, and its name for people.
+        work
+            Does it, on a worker.
+        type, priority, lane
+            Who goes first, and the host that it goes to.
+        find
+            Looks once more whether it is there: a load may have ended since the caller looked.
+        anew
+            Leave the one under way to those who wait for it, and start another.
+
+        Raises
+        ------
+        LoadstoneError
+            If the session is closed.
+        """
         with self.lock:
-            load: SharedLoad[T] | None = self._loads.get(key)
+            load: SharedLoad[T] | None = None if anew else self._loads.get(key)
             if load is None:
-                return self._start(key, identity, work, boundary, type=type, priority=priority, lane=lane)
+                found = None if anew else find()
+                if found is not None:
+                    return LoadObject.ready(identity, found)
+                return self._start(key, identity, work, type=type, priority=priority, lane=lane)
             handle = load.handle(identity)
             request = load.request
         if request is not None and (type, priority) < (request.type, request.priority):
@@ -205,53 +241,61 @@ class LoadDesk:
         key: Hashable,
         identity: str,
         work: Callable[[SharedLoad[T]], T],
-        boundary: Callable[[BaseException, str], LoadstoneError],
         *,
         type: RequestType,
         priority: int,
         lane: str,
     ) -> LoadObject[T]:
         """Queue a new load, under the lock: whoever joins it must find its request, to run it in place."""
+        if self._closed:
+            raise LoadstoneError("the session is closed", source=identity, hint="Make a new Session.")
         load: SharedLoad[T] = SharedLoad(self, key, identity)
         self._loads[key] = load
+        self._unsettled.add(load)
         handle = load.handle(identity)
-
-        def dropped() -> None:
-            load.token.cancel()
-            load.settle(None, LoadCancelled("the queued load was dropped", source=identity))
-
-        load.request = self.pool.submit(
-            lambda: _run(load, work, boundary),
-            dropped=dropped,
-            type=type,
-            priority=priority,
-            lane=lane,
-            details=identity,
-        )
+        try:
+            load.request = self.pool.submit(
+                lambda: _run(load, work),
+                dropped=lambda: load.abandon("the queued load was dropped"),
+                type=type,
+                priority=priority,
+                lane=lane,
+                details=identity,
+            )
+        except RuntimeError as error:
+            load.abandon()
+            raise LimitError("no thread can be started to load it", source=identity) from error
         return handle
 
-    def unlink(self, load: SharedLoad[Any]) -> None:
+    def unlink(self, load: SharedLoad[Any], *, settled: bool = False) -> None:
         """Forget a load (with the lock held), if it still is the one of its key."""
-        if self._loads.get(load.key) is load:
+        if self.linked(load):
             del self._loads[load.key]
+        if settled:
+            self._unsettled.discard(load)
 
-    def running(self) -> list[SharedLoad[Any]]:
-        """Return all loads that are under way."""
+    def linked(self, load: SharedLoad[Any]) -> bool:
+        """Say whether it is the one of its key."""
+        return self._loads.get(load.key) is load
+
+    def close(self) -> None:
+        """Start nothing any more, and cancel what is under way for everybody."""
         with self.lock:
-            return list(self._loads.values())
+            self._closed = True
+            loads = list(self._unsettled)
+        for load in loads:
+            load.abandon()
 
 
-def _run(
-    load: SharedLoad[T],
-    work: Callable[[SharedLoad[T]], T],
-    boundary: Callable[[BaseException, str], LoadstoneError],
-) -> None:
-    """Do the work and settle, whatever it raises."""
-    try:
-        with load.working():
+def _run(load: SharedLoad[T], work: Callable[[SharedLoad[T]], T]) -> None:
+    """Do the work and settle, whatever it raises; callbacks belong to the load, and may load further."""
+    with load.working():
+        try:
             load.token.raise_if_cancelled()
             value = work(load)
-    except BaseException as error:  # noqa: BLE001 - every handle settles, whatever a loader raises
-        load.settle(None, boundary(error, load.id))
-    else:
-        load.settle(value, None)
+        except BaseException as error:  # noqa: BLE001 - every handle settles, whatever a loader raises
+            typed = typed_error(error, load.id)
+            forget_frames(typed)
+            load.settle(None, typed)
+        else:
+            load.settle(value, None)

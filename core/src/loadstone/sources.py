@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import threading
+from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, cast
+
+from loadstone.permits import permits_given_back
+from loadstone.waiting import Strand, current_strand, waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -37,6 +41,43 @@ class _Key:
     key: Hashable
 
 
+class _Open(Generic[S]):
+    """An open source; closed when the cache has dropped it and nobody uses it."""
+
+    __slots__ = ("_lock", "_users", "source")  # no weak references: an evicted source must not be found again
+
+    def __init__(self, source: S) -> None:
+        self.source = source
+        self._lock = threading.Lock()
+        self._users = 1  # the cache
+
+    def enter(self) -> bool:
+        """Add a user; False if it is closed already."""
+        with self._lock:
+            if self._users:
+                self._users += 1
+            return self._users > 0
+
+    def leave(self) -> None:
+        """Take a user away; the last one closes it."""
+        with self._lock:
+            self._users -= 1
+            last = not self._users
+        if last:
+            self.source.close()
+
+
+class _Opening:
+    """The right to open the source of one key."""
+
+    __slots__ = ("lock", "opener", "users")
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.users = 0
+        self.opener: Strand | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Lease:
     """One user's hold on a source."""
@@ -51,7 +92,7 @@ class Sources:
     def __init__(self, cache: Cache) -> None:
         self._cache = cache
         self._lock = threading.Lock()
-        self._opening: dict[_Key, threading.Lock] = {}
+        self._openings: dict[_Key, _Opening] = {}
 
     def lease(self, key: Hashable, open_source: Callable[[], S]) -> tuple[S, Lease]:
         """
@@ -61,30 +102,64 @@ class Sources:
         ------
         CacheFullError
             If the budget cannot hold it.
+        LoadCycleError
+            If opening it waits, directly or not, for itself.
         """
         entry = _Key(key)
-        source = cast("S | None", self._cache.get(entry))
-        if source is not None and self._cache.pin(entry, source):
-            return source, self._leased(entry, source)
-        with self._lock:
-            opening = self._opening.setdefault(entry, threading.Lock())
-        with opening:
-            source = cast("S | None", self._cache.get(entry))
-            if source is None or not self._cache.pin(entry, source):
-                source = self._opened(entry, open_source)
-        with self._lock:
-            self._opening.pop(entry, None)
-        return source, self._leased(entry, source)
+        return self._present(entry) or self._opened(entry, open_source)
 
-    def _opened(self, entry: _Key, open_source: Callable[[], S]) -> S:
-        source = open_source()
+    def _present(self, entry: _Key) -> tuple[S, Lease] | None:
+        kept = cast("_Open[S] | None", self._cache.get(entry))
+        if kept is None or not kept.enter():
+            return None
+        return kept.source, self._leased(entry, kept)
+
+    def _opened(self, entry: _Key, open_source: Callable[[], S]) -> tuple[S, Lease]:
+        with self._lock:
+            opening = self._openings.setdefault(entry, _Opening())
+            opening.users += 1
         try:
-            reservation = self._cache.reserve(source.nbytes)
-        except BaseException:
-            source.close()
-            raise
-        reservation.commit(entry, source, pins=1, dropped=source.close)
-        return source
+            _take_turn(opening)
+            try:
+                return self._present(entry) or self._open(entry, open_source)
+            finally:
+                opening.opener = None
+                opening.lock.release()
+        finally:
+            with self._lock:
+                opening.users -= 1
+                if not opening.users:
+                    del self._openings[entry]
 
-    def _leased(self, entry: _Key, source: Source) -> Lease:
-        return Lease(lambda: self._cache.unpin(entry, source))
+    def _open(self, entry: _Key, open_source: Callable[[], S]) -> tuple[S, Lease]:
+        opened = _Open(open_source())
+        try:
+            opened.enter()
+            reservation = self._cache.reserve(opened.source.nbytes)
+            if not reservation.commit(entry, opened, dropped=opened.leave):
+                opened.leave()
+        except BaseException:
+            opened.leave()
+            opened.leave()
+            raise
+        return opened.source, self._leased(entry, opened)
+
+    def _leased(self, entry: _Key, kept: _Open[S]) -> Lease:
+        pinned = self._cache.pin(entry, kept)
+
+        def release() -> None:
+            if pinned:
+                self._cache.unpin(entry, kept)
+            kept.leave()
+
+        return Lease(release)
+
+
+def _take_turn(opening: _Opening) -> None:
+    """Wait for whoever opens the source now, without holding what that one may need."""
+    strand = current_strand()
+    if not opening.lock.acquire(blocking=False):
+        opener = opening.opener
+        with waiting(strand, opener) if strand and opener else nullcontext(), permits_given_back():
+            opening.lock.acquire()
+    opening.opener = strand

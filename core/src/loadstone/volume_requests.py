@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from loadstone.boundary import typed_error
 from loadstone.context import LoadContext
 from loadstone.ids import VolumeId, lane_of
 from loadstone.load_object import LoadObject
@@ -48,7 +47,6 @@ def request_volume(
         key if wish.cache else (key, "uncached"),
         volume_id,
         work,
-        typed_error,
         type=type,
         priority=priority,
         lane=lane_of(volume_id),
@@ -69,7 +67,6 @@ def complete_volume(
         ("complete", id(volume)),
         volume.volume_id,
         work,
-        typed_error,
         type=type,
         priority=priority,
         lane=lane_of(VolumeId(volume.volume_id)),
