@@ -39,11 +39,6 @@ def is_image(key: Hashable, names: Collection[str]) -> bool:
     return isinstance(key, tuple) and key[0] == "image" and key[2] in names
 
 
-def is_image(key: Hashable, names: Collection[str]) -> bool:
-    """Say whether a key of the cache is that of an image with one of these names."""
-    return isinstance(key, tuple) and key[0] == "image" and key[2] in names
-
-
 def request_image(
     session: Session,
     image_id: ImageId,
