@@ -52,7 +52,11 @@ def doctor(*, json: Annotated[bool, typer.Option("--json", help="Write JSON.")] 
     else:
         show_facts(_versions())
         console().print()
-        show_table(("setting", "value", "from"), ((each.name, each.value, each.source) for each in settings))
+        show_table(
+            ("setting", "value", "from"),
+            ((each.name, each.value, each.source) for each in settings),
+            fold=("value",),
+        )
         show_facts(("wrong", fault) for fault in faults)
     if faults:
         raise typer.Exit(1)

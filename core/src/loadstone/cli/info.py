@@ -132,6 +132,7 @@ def _show(identity: str, facts: dict[str, Any], rows: list[dict[str, Any]], titl
                 for each in rows
             ),
             right=("images",),
+            fold=("id", "description"),
         )
         show_facts(("note", finding) for each in rows for finding in each["findings"])
     if facts:

@@ -13,12 +13,16 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
+
+    from rich.console import JustifyMethod
 
 __all__ = ["console", "plain", "say_error", "show_facts", "show_json", "show_table"]
 
 _WIDE = 10_000
 """Columns of a file or pipe: nothing is cut or wrapped that a program is to read."""
+_ROOMY = 110
+"""Columns from which on there are two spaces between columns."""
 
 
 def console() -> Console:
@@ -52,15 +56,35 @@ def _finite(value: object) -> object:
 
 
 def show_table(
-    headings: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[str] = ()
+    headings: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    right: Collection[str] = (),
+    fold: Collection[str] = (),
 ) -> None:
-    """Write a table; the columns named in `right` are aligned to the right."""
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    """
+    Write a table.
+
+    Parameters
+    ----------
+    headings
+        Of the columns.
+    rows
+        A cell for each heading; shown as plain text.
+    right
+        Columns that are aligned to the right.
+    fold
+        Columns that go on in further lines where the terminal is narrow; the others stay in one.
+    """
+    screen = console()
+    gap = 1 if screen.width >= _ROOMY else 0
+    table = Table(box=SIMPLE_HEAD, padding=(0, gap, 0, 0), pad_edge=False, show_edge=False)
     for heading in headings:
-        table.add_column(heading, justify="right" if heading in right else "left", overflow="fold")
+        justify: JustifyMethod = "right" if heading in right else "left"
+        table.add_column(heading, justify=justify, overflow="fold", no_wrap=heading not in fold)
     for row in rows:
         table.add_row(*(Text(plain(cell)) for cell in row))
-    console().print(table)
+    screen.print(table)
 
 
 def show_facts(facts: Iterable[tuple[str, object]]) -> None:

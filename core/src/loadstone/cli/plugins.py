@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import loadstone
-from loadstone.cli.output import plain, show_json, show_table
+from loadstone.cli.output import show_json, show_table
 
 __all__ = ["plugins"]
 
@@ -35,8 +35,9 @@ def plugins(*, json: Annotated[bool, typer.Option("--json", help="Write JSON.")]
                 _KINDS[each.group],
                 each.distribution or "(this program)",
                 each.version,
-                plain(f"{each.state}: {each.reason}" if each.reason else each.state),
+                f"{each.state}: {each.reason}" if each.reason else each.state,
             )
             for each in found
         ),
+        fold=("distribution", "state"),
     )

@@ -39,7 +39,7 @@ class Outcome:
 def load_all(session: Session, exhibits: Iterable[Exhibit]) -> list[Outcome]:
     """Load everything; a failure is an outcome and does not stop the rest."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console()) as bars:
+    with Progress(*columns, console=console(), refresh_per_second=30) as bars:
         return [_tried(session, exhibit, bars) for exhibit in exhibits]
 
 

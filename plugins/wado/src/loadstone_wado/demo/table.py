@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 __all__ = ["show_outcomes"]
 
 _HEADINGS = ("#", "id", "plugin", "shape", "dtype", "spacing", "units", "range", "ms")
-_ID_CHARACTERS = 22
+_ID_CHARACTERS = 20
 """Of the end of an id, which says more than its beginning."""
 
 
 def show_outcomes(outcomes: Iterable[Outcome]) -> None:
     """Print a row for everything that was loaded, numbered as on the contact sheet."""
     rows = [_row(number, outcome) for number, outcome in enumerate(outcomes, start=1)]
-    show_table(_HEADINGS, rows, right=("#", "ms"))
+    show_table(_HEADINGS, rows, right=("#", "ms"), fold=("id", "spacing", "range"))
 
 
 def _row(number: int, outcome: Outcome) -> Sequence[object]:
