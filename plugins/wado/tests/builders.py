@@ -11,7 +11,7 @@ import numpy as np
 import pydicom
 import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
 from loadstone import Settings
 from loadstone_wado.part10 import Part10
@@ -97,7 +97,7 @@ def item(**attributes: Any) -> Dataset:
 def part10(dataset: Dataset, transfer_syntax_uid: str = "") -> bytes:
     """Return the bytes of a Part-10 object."""
     if transfer_syntax_uid:
-        dataset.file_meta.TransferSyntaxUID = transfer_syntax_uid
+        dataset.file_meta.TransferSyntaxUID = UID(transfer_syntax_uid)
     if dataset.file_meta.TransferSyntaxUID.is_compressed and "PixelData" in dataset:
         dataset["PixelData"].is_undefined_length = True
         dataset["PixelData"].VR = "OB"

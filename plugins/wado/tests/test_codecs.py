@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import struct
+import sys
 import zlib
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from loadstone import DecodeError, IntegrityError, LoadstoneError, UnsupportedEr
 from loadstone_wado import transfer_syntaxes as ts
 from loadstone_wado.codecs import CODECS
 from loadstone_wado.codecs.codestream import inspect_jpeg, inspect_jpeg2000
+from loadstone_wado.codecs.swallowed import raising_swallowed_errors
 from loadstone_wado.decode import decode_frame
 from loadstone_wado.frames import EncodedFrame
 from loadstone_wado.instance import Instance
@@ -92,7 +94,7 @@ def test_lossless_colours_come_back_interleaved(uid: str) -> None:
     assert np.array_equal(found, pixels)
 
 
-@pytest.mark.parametrize("uid", [uid for uid in LOSSLESS if uid not in {ts.JPEG_XL_LOSSLESS}])
+@pytest.mark.parametrize("uid", [uid for uid in LOSSLESS if uid != ts.JPEG_XL_LOSSLESS])
 def test_low_bits_carry_the_sign(uid: str) -> None:
     """Signed values of 12 bits in unsigned codestreams of 16 are read as signed."""
     pixels = np.random.default_rng(3).integers(-2048, 2048, (16, 16)).astype(np.int16)
@@ -122,13 +124,13 @@ def test_low_bits_are_what_shifting_both_ways_leaves(array: npt.NDArray[Any], bi
 @pytest.mark.parametrize("uid", [uid for uid in LOSSLESS if uid not in ts.NATIVE])
 @pytest.mark.parametrize("shape", [(41, 30), (40, 31), (40, 30, 3)])
 def test_codestreams_of_another_size_are_refused(uid: str, shape: tuple[int, ...]) -> None:
-    """The attributes and the codestream must describe one image; nothing is shown on the word of one of them."""
+    """The attributes and the codestream must describe one image; neither is believed alone."""
     pixels = np.random.default_rng(3).integers(0, 255, (40, 30), dtype=np.uint8)
     described = image(np.zeros(shape, np.uint8))
     if uid in {ts.ENCAPSULATED_UNCOMPRESSED, ts.DEFLATED_IMAGE_FRAME, ts.RLE_LOSSLESS}:
         # These do not say what they are, but have too few bytes.
         pixels = pixels[:20]
-    with pytest.raises(IntegrityError, match="made.dcm"):
+    with pytest.raises(IntegrityError, match=r"made\.dcm"):
         decoded(described, LOSSLESS[uid](pixels), uid)
 
 
@@ -164,7 +166,9 @@ def test_short_rle_segments_leave_nothing_undefined() -> None:
 
 
 @pytest.mark.parametrize(
-    "offsets", [(65,), (64, 70), (), (10**9,)], ids=["not behind the header", "too many", "none", "behind the end"]
+    "offsets",
+    [(65,), (64, 70), (), (10**9,)],
+    ids=["not behind the header", "too many", "none", "behind the end"],
 )
 def test_rle_headers_are_checked(offsets: tuple[int, ...]) -> None:
     """Number and places of segments must fit the image and the bytes."""
@@ -176,11 +180,55 @@ def test_rle_headers_are_checked(offsets: tuple[int, ...]) -> None:
 def test_decoder_failures_are_chained() -> None:
     """What the codec said is kept as the cause, and the message names transfer syntax and object."""
     pixels = np.random.default_rng(3).integers(0, 255, (40, 30), dtype=np.uint8)
-    whole = LOSSLESS[ts.JPEG_LS_LOSSLESS](pixels)
-    with pytest.raises(DecodeError, match=r"made.dcm: .*1\.2\.840\.10008\.1\.2\.4\.80") as caught:
-        decoded(image(pixels), whole[: len(whole) // 2], ts.JPEG_LS_LOSSLESS)
+    whole = LOSSLESS[ts.JPEG_XL_LOSSLESS](pixels)
+    with pytest.raises(DecodeError, match=r"made.dcm: .*1\.2\.840\.10008\.1\.2\.4\.110") as caught:
+        decoded(image(pixels), whole[: len(whole) // 2], ts.JPEG_XL_LOSSLESS)
 
-    assert caught.value.__cause__ is not None
+    assert isinstance(caught.value.__cause__, imagecodecs.JpegxlError)
+
+
+def test_errors_that_the_htj2k_decoder_drops_are_raised() -> None:
+    """A damaged codestream of the right length is an error, not an array of zeros."""
+    pixels = (np.arange(64 * 64).reshape(64, 64) % 251).astype(np.uint8)
+    whole = bytearray(LOSSLESS[ts.HTJ2K_LOSSLESS](pixels))
+    whole[-28] = 0x55
+    with pytest.raises(DecodeError, match="ojph"):
+        decoded(image(pixels), bytes(whole), ts.HTJ2K_LOSSLESS)
+
+
+def test_watching_a_decoder_leaves_the_hook_as_it_was() -> None:
+    """Other dropped errors go where they went before, and nothing stays behind."""
+    before = sys.unraisablehook
+    seen: list[sys.UnraisableHookArgs] = []
+
+    class Fails:
+        def __del__(self) -> None:
+            raise RuntimeError("in a finaliser")
+
+    sys.unraisablehook = seen.append
+    try:
+        with raising_swallowed_errors("imagecodecs"):
+            Fails()
+        during = sys.unraisablehook
+    finally:
+        sys.unraisablehook = before
+
+    assert [str(each.exc_value) for each in seen] == ["in a finaliser"]
+    assert during == seen.append
+
+
+@pytest.mark.parametrize("uid", LOSSLESS)
+def test_truncated_codestreams_are_never_filled_up(uid: str) -> None:
+    """Cut anywhere, a frame is an error or complete: no decoder's grey or zeros get through."""
+    pixels = (np.arange(64 * 64).reshape(64, 64) * 7 % 251).astype(np.uint8)
+    whole = LOSSLESS[uid](pixels)
+    for length in range(0, len(whole), 29):
+        try:
+            found = decoded(image(pixels), whole[:length], uid)
+        except LoadstoneError:
+            continue
+
+        assert np.array_equal(found, pixels)
 
 
 def test_unknown_encodings_are_unsupported() -> None:
@@ -226,7 +274,7 @@ JFIF = b"\xff\xe0\x00\x10JFIF\x00\x01\x01\0\0\x01\0\x01\0\0"
     ],
 )
 def test_the_markers_of_a_jpeg_decide_about_its_colours(marker: bytes, recorded: str, expected: str) -> None:
-    """Adobe's marker, then JFIF's, then the attribute says what three components are; raw values never change."""
+    """Adobe's marker, then JFIF's, then the attribute says what components are; raw values never change."""
     colours = np.full((16, 16, 3), (200, 90, 60), np.uint8)
     dataset = image(colours, PhotometricInterpretation=recorded)
     instance = Instance.from_dataset(dataset, SETTINGS)

@@ -19,12 +19,13 @@ from pydicom.uid import (
 
 from loadstone import IntegrityError, LimitError, MetadataError, Settings, UnsupportedError
 from loadstone_wado.decode import load_frame
-from loadstone_wado.frames import FrameReader
 from loadstone_wado.part10 import Part10
 from plugins.wado.tests.builders import SETTINGS, encapsulated, image, items_of, opened, part10
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from loadstone_wado.frames import FrameReader
 
 NATIVE = [
     ExplicitVRLittleEndian,
@@ -98,7 +99,7 @@ def test_a_file_is_read_straight_into_the_given_memory(tmp_path: Path) -> None:
     path.write_bytes(part10(image(pixels, frames=2)))
     memory = np.full((3, 4), -1, np.int16)
     with Part10.open(path, SETTINGS) as part:
-        found = load_frame(part.frames, 2, allocate=lambda shape, dtype: memory)
+        found = load_frame(part.frames, 2, allocate=lambda *_: memory)
 
     assert found.pixels is memory
     assert memory.tolist() == pixels[1].tolist()
@@ -246,14 +247,19 @@ def test_endless_fragments_are_stopped() -> None:
     """A file full of empty fragments ends at a limit."""
     dataset = image(np.zeros((2, 2), np.uint8))
     data = encapsulated(dataset, JPEGBaseline8Bit, items_of(*[b""] * 2000))
-    with Part10.from_bytes(data, Settings(max_parts=100)) as part, pytest.raises(LimitError, match="fragments"):
+    with (
+        Part10.from_bytes(data, Settings(max_parts=100)) as part,
+        pytest.raises(LimitError, match="fragments"),
+    ):
         part.frames.read(1)
 
 
 def test_native_pixels_in_a_compressed_syntax_are_refused() -> None:
     """A defined length where fragments must be, and fragments where samples must be, are named."""
     with (
-        Part10.from_bytes(part10(image()).replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2.5\0"), SETTINGS) as part,
+        Part10.from_bytes(
+            part10(image()).replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2.5\0"), SETTINGS
+        ) as part,
         pytest.raises(IntegrityError, match="not encapsulated"),
     ):
         part.frames.read(1)

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-
 import struct
 import warnings
 from typing import TYPE_CHECKING, Any
@@ -130,19 +129,22 @@ _DECIMALS = st.lists(
 )
 
 
+_VALUES = {
+    **dict.fromkeys(
+        ("ImagePositionPatient", "WindowCenter", "PixelSpacing", "KVP", "GridFrameOffsetVector"), _DECIMALS
+    ),
+    **dict.fromkeys(("SeriesDescription", "PatientID", "RescaleType", "StudyID"), _TEXT),
+    **dict.fromkeys(("Rows", "BitsAllocated"), st.integers(0, 65535)),
+    "PixelRepresentation": st.integers(0, 1),
+}
+
+
 @st.composite
 def datasets(draw: st.DrawFn, depth: int = 2) -> Dataset:
     """Data sets with wanted, unwanted and private elements and nested sequences."""
     dataset = identity() if depth == 2 else Dataset()
-    for name in ("ImagePositionPatient", "WindowCenter", "PixelSpacing", "KVP", "GridFrameOffsetVector"):
-        if draw(st.booleans()):
-            setattr(dataset, name, draw(_DECIMALS))
-    for name in ("SeriesDescription", "PatientID", "RescaleType", "StudyID"):
-        if draw(st.booleans()):
-            setattr(dataset, name, draw(_TEXT))
-    for name in ("Rows", "BitsAllocated", "PixelRepresentation"):
-        if draw(st.booleans()):
-            setattr(dataset, name, draw(st.integers(0, 1 if name.startswith("Pixel") else 65535)))
+    for name in draw(st.sets(st.sampled_from(sorted(_VALUES)))):
+        setattr(dataset, name, draw(_VALUES[name]))
     if draw(st.booleans()):
         dataset.private_block(0x29, "TEST", create=True).add_new(1, "OB", draw(st.binary(max_size=50)) * 2)
     if depth:
@@ -244,10 +246,11 @@ def test_damaged_headers_give_a_typed_error_or_what_pydicom_gives(place: int, by
     data = bytearray(part10(image(VOILUTSequence=Sequence([item(LUTExplanation="x")]))))
     data[place % len(data)] = byte
     try:
-        header = header_of(bytes(data))
-        described(header.elements)
-    except LoadstoneError as error:
-        assert str(error)
+        found = described(header_of(bytes(data)).elements)
+    except LoadstoneError:
+        return
+
+    assert all(found.values())
 
 
 @pytest.mark.parametrize("data", [b"", b"x", b"DICM", b"\x89PNG\r\n\x1a\n" + bytes(500), b"text " * 100])
@@ -290,17 +293,17 @@ def test_a_truncated_deflated_data_set_is_short() -> None:
 
 
 def test_text_is_decoded_by_its_character_set() -> None:
-    """Names in other alphabets come out as with pydicom, also within items, from explicit and implicit headers."""
-    dataset = image(SpecificCharacterSet="ISO_IR 144", SeriesDescription="Люкceмбypг")
+    """Names in other alphabets come out as with pydicom, from explicit and implicit headers."""
+    dataset = image(SpecificCharacterSet="ISO_IR 100", SeriesDescription="Ö ä µ")
     for uid in (ExplicitVRLittleEndian, ImplicitVRLittleEndian):
         header = header_of(part10(dataset, uid))
 
-        assert header.elements.text(tags.SERIES_DESCRIPTION) == "Люкceмбypг"
+        assert header.elements.text(tags.SERIES_DESCRIPTION) == "Ö ä µ"
 
 
 def test_sequences_of_unknown_representation_are_implicit() -> None:
     """A sequence recorded as UN with undefined length is walked in implicit VR (DICOM PS3.5 6.2.2)."""
-    inner = b"\xfe\xff\x00\xe0\xff\xff\xff\xff" + b"\x28\x00\x50\x10\x02\x00\x00\x0040" + b"\xfe\xff\x0d\xe0" + bytes(4)
+    inner = b"\xfe\xff\x00\xe0\xff\xff\xff\xff\x28\x00\x50\x10\x02\x00\x00\x0040\xfe\xff\x0d\xe0" + bytes(4)
     element = b"\x28\x00\x32\x91UN\0\0\xff\xff\xff\xff" + inner + b"\xfe\xff\xdd\xe0" + bytes(4)
     data = part10(image())
     place = data.index(b"\xe0\x7f\x10\x00OW")
@@ -320,8 +323,6 @@ def test_the_pixel_data_is_found_where_pydicom_recovers() -> None:
 
     assert header.pixels is not None
     assert header.pixels.length is None
-
-
 
 
 def test_the_full_header_comes_from_pydicom() -> None:

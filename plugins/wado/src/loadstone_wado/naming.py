@@ -28,4 +28,4 @@ def naming(source: str) -> Iterator[None]:
     except (DecodeError, IntegrityError, LimitError, MetadataError, UnsupportedError) as error:
         if error.source or not source:
             raise
-        raise type(error)(error.what, source=source, hint=error.hint) from error
+        raise type(error)(error.what, source=source, hint=error.hint) from (error.__cause__ or error)

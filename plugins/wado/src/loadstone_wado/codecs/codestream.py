@@ -18,6 +18,8 @@ _WITHOUT_LENGTH: Final = frozenset({0x01, *range(0xD0, 0xD8)})
 # SOF0..SOF15 without DHT, JPG and DAC; SOF55 is JPEG-LS.
 _START_OF_FRAME: Final = frozenset({*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC})
 _START_OF_SCAN: Final = 0xDA
+_START_OF_TILE_PART: Final = 0x90
+_TILE_PART_LENGTH: Final = Struct(">I").unpack_from
 _RGB_IDS: Final = frozenset({b"RGB", b"rgb"})
 
 
@@ -39,6 +41,8 @@ class Codestream:
     """RGB or YBR_FULL where it says so; empty where it does not."""
     interleaved: bool = True
     """Whether one scan holds all components."""
+    complete: bool = True
+    """Whether it reaches its end; decoders fill what is missing with grey or zeros and say nothing."""
 
 
 def inspect_jpeg(data: bytes | memoryview) -> Codestream:
@@ -65,7 +69,7 @@ def inspect_jpeg(data: bytes | memoryview) -> Codestream:
                 continue
             marks.see(code, data[position + 4 : position + 2 + length])
             if code == _START_OF_SCAN:
-                return marks.codestream()
+                return marks.codestream(complete=_ends(data, position, b"\xff\xd9"))
             position += 2 + length
     except (StructError, IndexError):
         pass
@@ -93,7 +97,7 @@ class _Marks:
         elif code == 0xE0 and bytes(segment[:4]) == b"JFIF":
             self._jfif = "YBR_FULL"
 
-    def codestream(self) -> Codestream:
+    def codestream(self, *, complete: bool) -> Codestream:
         """Return what they say."""
         precision, rows, columns, components = _FRAME(self._frame)
         return Codestream(
@@ -103,6 +107,7 @@ class _Marks:
             precision,
             color_space=self._color_space() if components == 3 else "",
             interleaved=self._scan_components == components,
+            complete=complete,
         )
 
     def _color_space(self) -> str:
@@ -110,6 +115,11 @@ class _Marks:
             return "RGB"
         # Adobe's marker says what was done, JFIF's only what it wants.
         return self._adobe or self._jfif
+
+
+def _ends(data: bytes | memoryview, start: int, mark: bytes) -> bool:
+    """Say whether the end marker is behind `start`; what is stuffed into coded data keeps it out of there."""
+    return mark in bytes(data[max(start, len(data) - 64) :]) or mark in bytes(data[start:])
 
 
 def inspect_jpeg2000(data: bytes | memoryview) -> Codestream:
@@ -130,9 +140,36 @@ def inspect_jpeg2000(data: bytes | memoryview) -> Codestream:
         right, lower, left, upper = _SIZ(head, start + 8)
         components = head[start + 40] << 8 | head[start + 41]
         depths = {head[start + 42 + 3 * each] for each in range(components)}
+        complete = _has_all_tile_parts(data, start + 2)
     except (StructError, IndexError):
         raise IntegrityError("the JPEG 2000 codestream ends within its header") from None
     if len(depths) != 1:
         raise IntegrityError("the components of the JPEG 2000 codestream differ in precision")
     depth = depths.pop()
-    return Codestream(lower - upper, right - left, components, (depth & 0x7F) + 1, signed=bool(depth & 0x80))
+    return Codestream(
+        lower - upper,
+        right - left,
+        components,
+        (depth & 0x7F) + 1,
+        signed=bool(depth & 0x80),
+        complete=complete,
+    )
+
+
+def _has_all_tile_parts(data: bytes | memoryview, position: int) -> bool:
+    """Walk over the segments of the main header and over the tile-parts (ISO/IEC 15444-1 A.4)."""
+    try:
+        while data[position + 1] != _START_OF_TILE_PART:
+            position += 2 + (data[position + 2] << 8 | data[position + 3])
+        while data[position] == 0xFF and data[position + 1] == _START_OF_TILE_PART:
+            (length,) = _TILE_PART_LENGTH(data, position + 6)
+            if length == 0:
+                # The last one may leave its length open, up to the end marker.
+                return _ends(data, len(data) - 4, b"\xff\xd9")
+            if length < 12:
+                return False
+            position += length
+    except (StructError, IndexError):
+        # A writer may have left out the end marker behind the last tile-part.
+        return position == len(data)
+    return True

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from loadstone.errors import IntegrityError, UnsupportedError
+from loadstone_wado.codecs.swallowed import raising_swallowed_errors
 from loadstone_wado.native import decode_native, keep_low_bits
 
 if TYPE_CHECKING:
@@ -89,7 +90,8 @@ def decode_htj2k(data: Data, codestream: Codestream, layout: PixelLayout, out: A
     """Decode high-throughput JPEG 2000 that lost nothing, with OpenJPH."""
     from imagecodecs import htj2k_decode
 
-    _decode_wavelets(htj2k_decode, data, codestream, layout, out)
+    with raising_swallowed_errors("imagecodecs._htj2k"):
+        _decode_wavelets(htj2k_decode, data, codestream, layout, out)
 
 
 def _decode_wavelets(

@@ -130,7 +130,9 @@ def _native(frame: EncodedFrame, layout: PixelLayout) -> Decoding:
 
 
 def _compare(codestream: Codestream, layout: PixelLayout) -> None:
-    """Refuse a codestream that is not the image that the attributes describe."""
+    """Refuse a codestream that is not, or not all of, the image that the attributes describe."""
+    if not codestream.complete:
+        raise IntegrityError("the codestream is truncated: its end is missing")
     for name, found, expected in (
         ("rows", codestream.rows, layout.rows),
         ("columns", codestream.columns, layout.columns),
