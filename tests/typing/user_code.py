@@ -1,0 +1,108 @@
+"""Code as a user writes it; mypy says what each thing is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, assert_type
+
+import numpy as np
+import numpy.typing as npt
+
+import loadstone
+from loadstone import (
+    GeometryError,
+    GeometryPolicy,
+    Image,
+    LoadObject,
+    LoadstoneError,
+    PluginPolicy,
+    Progress,
+    Quality,
+    RequestType,
+    Session,
+    Settings,
+    Volume,
+    Window,
+)
+from loadstone.events import ImageLoaded, VolumeModified
+from loadstone.geometry import GeometryReport
+from loadstone.metadata import ImagePlane, Scaling
+from loadstone.transport import BasicAuth, BearerAuth
+
+
+def images() -> None:
+    """Images come from ids and paths."""
+    image = loadstone.load_image("dicomfile:slice.dcm", dtype=np.float32, cache=False)
+    assert_type(image, Image)
+    assert_type(image.pixels, npt.NDArray[Any])
+    assert_type(image.pixel_spacing, tuple[float, float] | None)
+    assert_type(image.plane, ImagePlane)
+    assert_type(image.windows, tuple[Window, ...])
+    assert_type(image.quality, Quality)
+    assert_type(image.display(window=(40, 400)), npt.NDArray[np.uint8])
+    assert_type(np.asarray(image), npt.NDArray[Any])
+    assert_type(loadstone.load_image(Path("slice.dcm"), progress=True).min_value, float)
+
+
+def volumes() -> None:
+    """Volumes know their place in space, or that they do not."""
+    volume = loadstone.load_volume("dicomfile:ct", geometry=GeometryPolicy(gap="ignore"), errors="collect")
+    assert_type(volume, Volume)
+    assert_type(volume.affine(space="RAS", index="kji"), npt.NDArray[np.float64])
+    assert_type(volume.spacing, tuple[float | None, float | None, float | None])
+    assert_type(volume.origin, tuple[float, float, float] | None)
+    assert_type(volume.geometry, GeometryReport)
+    assert_type(volume.image(0), Image)
+    assert_type(volume.metadata.get(Scaling), Scaling | None)
+    assert_type(volume.load(progress=print), Volume)
+    assert_type(loadstone.load_volumes("dicomfile:study"), list[Volume])
+    assert_type(loadstone.volume_ids("dicomfile:study"), list[str])
+
+
+def load_objects() -> None:
+    """A handle has the type of what it is a handle on."""
+    load: LoadObject[Volume] = loadstone.request_volume("dicomfile:ct", type=RequestType.PREFETCH, priority=3)
+    assert_type(load.partials(), Iterator[Volume])
+    assert_type(load.progress, Progress)
+    assert_type(load.exception(timeout=1), LoadstoneError | None)
+    load.add_done_callback(lambda done: print(done.result().shape))  # noqa: T201 - a user's callback
+    load.cancel()
+
+
+async def coroutines() -> None:
+    """A handle can be awaited."""
+    assert_type(await loadstone.request_image("dicomfile:slice.dcm"), Image)
+    assert_type(await loadstone.request_volume("dicomfile:ct"), Volume)
+
+
+def sessions() -> None:
+    """A session has its own settings, credentials and plugins; events come with their type."""
+    with Session(
+        Settings(cache_bytes=2**30),
+        auth={"https://pacs.example.org": BearerAuth(lambda: "token"), "http://old": BasicAuth("me", "…")},
+        plugins=PluginPolicy(disabled=frozenset({"loadstone-web"})),
+        attempts=2,
+    ) as session:
+        assert_type(session, Session)
+        assert_type(session.metadata.get("dicomfile:slice.dcm", ImagePlane), ImagePlane | None)
+        assert_type(session.cache.stats().kept, int)
+
+        def report(event: VolumeModified) -> None:
+            assert_type(event.indices, tuple[int, ...])
+
+        with session.subscribe(VolumeModified, report):
+            session.release(session.create_volume("dicomfile:ct"))
+        end = session.subscribe(ImageLoaded, lambda event: assert_type(event.image, Image))
+        end()
+
+
+def errors() -> None:
+    """An error has what is needed to go on."""
+    try:
+        loadstone.load_volume("dicomfile:ct")
+    except GeometryError as error:
+        assert_type(error.report, GeometryReport | None)
+    except LoadstoneError as error:
+        assert_type(error.volume, Volume | None)
+        assert_type(error.missing, tuple[int, ...])
