@@ -81,7 +81,14 @@ def _tried(call: Callable[[], T]) -> tuple[T | None, LoadstoneError | None]:
 def _modules(session: Session, image_id: str) -> list[tuple[str, Any]]:
     (modules,) = session.metadata.many([ImageId(image_id)])
     known = ((kind, modules.get(kind)) for kind in _MODULES)
-    return [(kind.__name__, dict(_fields(module))) for kind, module in known if module is not None]
+    return [(kind.__name__, _described(module)) for kind, module in known if module is not None]
+
+
+def _described(module: Module) -> dict[str, Any]:
+    facts = dict(_fields(module))
+    if isinstance(module, VoiLut) and module.lut is None:
+        return {name: facts[name] for name in ("windows",) if name in facts}  # the rest is about the LUT
+    return facts
 
 
 def _fields(module: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 - any dataclass
