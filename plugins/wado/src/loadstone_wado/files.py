@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loadstone import (
@@ -19,13 +18,15 @@ from loadstone import (
 from loadstone.geometry import Finding, FindingKind
 from loadstone.ids import path_of, rest_of
 from loadstone_wado.decode import decode_frame, is_direct, load_frame
-from loadstone_wado.modules import frame_modules
 from loadstone_wado.ids import frame_of
+from loadstone_wado.modules import frame_modules
 from loadstone_wado.series import Member, stacks_of
 from loadstone_wado.sources.file import StoredObject, file_status, stored_object
 from loadstone_wado.sources.folder import Folder, scan_folder
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
     from loadstone import LoadContext
     from loadstone.metadata import Modules
 
@@ -108,7 +109,7 @@ def open_volumes(volume_id: VolumeId, context: LoadContext) -> Iterable[ImageSta
 
 
 def _folder(path: str, context: LoadContext) -> Folder:
-    folder = scan_folder(os.path.abspath(path), context)
+    folder = scan_folder(str(Path(path).absolute()), context)
     contents = hash(tuple(each.state for each in folder.objects))
     return context.source(("folder", path, contents), lambda: folder)
 

@@ -73,7 +73,12 @@ class RsUrl:
         if frame == 0:
             raise InvalidIdError("frames of DICOM objects count from 1", source=str(load_id))
         return cls(
-            found["root"], found["study"], found["series"], found["instance"] or "", frame, found["query"] or ""
+            found["root"],
+            found["study"],
+            found["series"],
+            found["instance"] or "",
+            frame,
+            found["query"] or "",
         )
 
     @property

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from loadstone import ImageLoader, VolumeLoader, hookimpl
 from loadstone_wado import files, rs, uri
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 __all__ = ["loadstone_image_loaders", "loadstone_volume_loaders"]
 

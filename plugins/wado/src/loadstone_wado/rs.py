@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from loadstone import FetchError, Image, ImageId, ImageStack, IntegrityError, InvalidIdError, UnsupportedError, VolumeId
+from loadstone import (
+    FetchError,
+    Image,
+    ImageId,
+    ImageStack,
+    IntegrityError,
+    InvalidIdError,
+    UnsupportedError,
+    VolumeId,
+)
 from loadstone_wado.decode import decode_frame, load_frame
 from loadstone_wado.dicomweb.metadata import instance_at, series_at
 from loadstone_wado.dicomweb.retrieve import fetch_frame, fetch_instance, stream_series
@@ -17,6 +25,8 @@ from loadstone_wado.modules import frame_modules
 from loadstone_wado.series import Member, stacks_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
     from loadstone import LoadContext
     from loadstone.metadata import Modules
     from loadstone_wado.instance import Instance
@@ -71,7 +81,7 @@ def _decoded(instance: Instance, number: int, encoded: EncodedFrame, context: Lo
 
 
 def load_many(image_ids: Sequence[ImageId], context: LoadContext) -> Iterator[tuple[ImageId, Any]]:
-    """Load frames of one series: as one stream if most of it is wanted, else each by itself, several at a time."""
+    """Load frames: as one stream if most of a series is wanted, else each by itself, several at a time."""
     wanted = {(url.instance, url.frame): image_id for image_id in image_ids for url in [_frame(image_id)]}
     if _is_most(image_ids, context):
         try:
@@ -105,9 +115,7 @@ def _from_stream(
 def _started(part10: Part10, number: int, context: LoadContext) -> Any:  # noqa: ANN401 - an image or a job
     """Decode a frame: at once where that is a copy, else on another worker while the stream goes on."""
     if part10.is_native:
-        return load_frame(
-            part10.frames, number, scaled=context.options.scaled, allocate=context.allocate
-        )
+        return load_frame(part10.frames, number, scaled=context.options.scaled, allocate=context.allocate)
     return context.submit(_decoded, part10.instance, number, part10.frames.read(number), context)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,8 @@ from loadstone_wado.part10 import Part10
 from loadstone_wado.series import Member, stacks_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
     from loadstone import LoadContext
     from loadstone.metadata import Modules
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
@@ -12,6 +11,8 @@ from loadstone import DecodeError, FetchError, IntegrityError, LimitError, Stash
 from loadstone_wado.instance import Instance
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from loadstone import LoadContext
     from loadstone_wado.ids import RsUrl
 
@@ -93,7 +94,9 @@ def _described(url: str, context: LoadContext) -> Described:
         instance = Instance.from_json(attributes, context.settings, source=answer.url)
         instances[instance.sop_instance_uid] = instance
     if not instances:
-        raise FetchError("the server knows no such series or instance", source=answer.url, status=answer.status)
+        raise FetchError(
+            "the server knows no such series or instance", source=answer.url, status=answer.status
+        )
     return Described(instances, 4 * len(answer.body))
 
 

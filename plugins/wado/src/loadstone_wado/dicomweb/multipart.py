@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from email.message import Message
 from typing import TYPE_CHECKING, Final
@@ -10,6 +9,8 @@ from typing import TYPE_CHECKING, Final
 from loadstone import IntegrityError, LimitError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from loadstone import Settings
     from loadstone.transport import HttpStream
 
@@ -27,7 +28,7 @@ class Part:
 
     headers: dict[str, str]
     """Fields by lower-case name."""
-    body: bytes | bytearray | memoryview
+    body: bytes | memoryview
     """The bytes."""
 
 
@@ -86,7 +87,9 @@ class _Parser:
         while not self._at_end():
             count += 1
             if count > self._settings.max_parts:
-                raise LimitError(f"the answer has more than {self._settings.max_parts} parts", source=self._stream.url)
+                raise LimitError(
+                    f"the answer has more than {self._settings.max_parts} parts", source=self._stream.url
+                )
             yield self._part()
 
     def _at_end(self) -> bool:
@@ -106,13 +109,16 @@ class _Parser:
         headers = _fields(self._take_until(_END, MAX_HEADER, "the header of a part"))
         length = headers.get("content-length", "")
         if length.isascii() and length.isdecimal():
-            return Part(headers, self._exactly(int(length)))
-        return Part(headers, self._take_until(self._delimiter, self._settings.max_response_bytes, "a part"))
+            return Part(headers, memoryview(self._exactly(int(length))))
+        body = self._take_until(self._delimiter, self._settings.max_response_bytes, "a part")
+        return Part(headers, memoryview(body))
 
     def _exactly(self, length: int) -> bytearray:
         """Take the body of a part whose length is known, and the delimiter behind it."""
         if length > self._settings.max_response_bytes:
-            raise LimitError(f"a part of {length:,} bytes is larger than max_response_bytes", source=self._stream.url)
+            raise LimitError(
+                f"a part of {length:,} bytes is larger than max_response_bytes", source=self._stream.url
+            )
         body = self._buffer[:length]
         del self._buffer[:length]
         while len(body) < length:

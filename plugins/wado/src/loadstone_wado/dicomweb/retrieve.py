@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from loadstone import FetchError, StashKey
@@ -10,6 +9,9 @@ from loadstone_wado.dicomweb.multipart import Part, parts_of
 from loadstone_wado.part10 import Part10
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+
     from loadstone import LoadContext
     from loadstone.transport import HttpStream
     from loadstone_wado.ids import RsUrl
@@ -81,7 +83,7 @@ def _objects(target: str, root: str, context: LoadContext) -> Iterator[Part10]:
 
 def _asked(
     target: str, root: str, kind: str, ladder: tuple[str, ...], context: LoadContext
-) -> HttpStream:
+) -> AbstractContextManager[HttpStream]:
     """Open an answer with the first Accept header that the server understands; the rung is remembered."""
     rungs = context.session.stash.setdefault(_RUNGS, dict)
     rung = rungs.get((root, kind), 0)

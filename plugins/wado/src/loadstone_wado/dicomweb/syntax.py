@@ -1,4 +1,4 @@
-"""In which transfer syntax an answer really is: what it says, else what its first bytes say; never assumed."""
+"""The transfer syntax that an answer really has: what it says, else what its bytes say; never assumed."""
 
 from __future__ import annotations
 
@@ -91,7 +91,11 @@ def _seen(data: bytes | bytearray | memoryview) -> str:
     if head.startswith(b"\xff\x4f\xff\x51"):
         # Part 15 (HTJ2K) says so in the capabilities segment, which follows SIZ.
         length = int.from_bytes(head[4:6], "big")
-        return "1.2.840.10008.1.2.4.201" if head[4 + length : 6 + length] == b"\xff\x50" else "1.2.840.10008.1.2.4.90"
+        return (
+            "1.2.840.10008.1.2.4.201"
+            if head[4 + length : 6 + length] == b"\xff\x50"
+            else "1.2.840.10008.1.2.4.90"
+        )
     if head.startswith(b"\0\0\0\x0cjP  \r\n"):
         return "1.2.840.10008.1.2.4.90"
     return ""

@@ -1,8 +1,7 @@
-"""From instances to stacks that each are one volume: by series, by object, by what cannot lie in one array."""
+"""From instances to stacks that are one volume each: by series, by object, by what fits in one array."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,8 @@ from loadstone.geometry import Finding, arrange, split_stacks
 from loadstone_wado import tags
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from loadstone_wado.instance import Instance
 
 __all__ = ["Member", "stacks_of"]
@@ -113,7 +114,9 @@ def _split(uid: str, images: list[tuple[Member, int]]) -> list[_Group]:
     groups = []
     for indices in split_stacks(planes, [(each.rows, each.columns) for each in layouts]):
         layout = layouts[indices[0]]
-        order = arrange([planes[index] for index in indices], layout.rows, layout.columns, _TAKE_AS_IT_IS).order
+        order = arrange(
+            [planes[index] for index in indices], layout.rows, layout.columns, _TAKE_AS_IT_IS
+        ).order
         groups.append(_Group(uid, tuple(images[indices[place]] for place in order)))
     return groups
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
@@ -17,6 +16,8 @@ from loadstone_wado.headers import read_dataset
 from loadstone_wado.instance import Instance
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pydicom.dataset import Dataset
 
     from loadstone import LoadContext, Settings
@@ -76,7 +77,7 @@ class StoredObject:
     @contextmanager
     def frames(self) -> Iterator[FrameReader]:
         """
-        Give a reader of its frames; the file of a multi-frame object stays open, with the index of its frames.
+        Give a reader of its frames; a multi-frame object's file stays open, with the index of its frames.
 
         Raises
         ------
@@ -152,7 +153,7 @@ def file_status(path: str) -> os.stat_result:
         If there is none.
     """
     try:
-        return os.stat(path)
+        return os.stat(path)  # noqa: PTH116 - once for every file of a folder
     except OSError as error:
         raise FetchError(
             f"it cannot be read: {error.strerror}", source=path, hint="Check the path."

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loadstone import FetchError, IntegrityError, LoadstoneError, UnsupportedError
-from loadstone.files import FileState
 from loadstone_wado.blobs import FileBlob
 from loadstone_wado.sources.file import StoredObject, known_objects
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from loadstone import LoadContext
+    from loadstone.files import FileState
 
 __all__ = ["Folder", "scan_folder"]
 
@@ -118,7 +120,8 @@ def _nothing_found(path: str, folder: Folder) -> LoadstoneError:
     if folder.damaged:
         error = folder.damaged[0]
         return IntegrityError(
-            f"it holds no readable DICOM image ({counts}, {len(folder.damaged)} are damaged: {error})", source=path
+            f"it holds no readable DICOM image ({counts}, {len(folder.damaged)} are damaged: {error})",
+            source=path,
         )
     return FetchError(f"it holds no DICOM image ({counts})", source=path, hint="Check the path.")
 
@@ -146,7 +149,7 @@ def _without_duplicates(folder: Folder) -> list[StoredObject]:
 def _equal(one: FileState, other: FileState) -> bool:
     if one.signature[0] != other.signature[0]:
         return False
-    with open(one.path, "rb") as first, open(other.path, "rb") as second:
+    with Path(one.path).open("rb") as first, Path(other.path).open("rb") as second:
         while chunk := first.read(2**20):
             if chunk != second.read(len(chunk)):
                 return False
