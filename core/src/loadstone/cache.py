@@ -197,8 +197,17 @@ class Cache:
         if value is not None and self.pin(key, value):
             return value
         with self._lock:
-            self._promised[key] += 1
-        return None
+            entry = self._entries.get(key)
+            if entry is None:
+                self._promised[key] += 1
+                return None
+            self._pin(entry)
+            return entry.value
+
+    def _pin(self, entry: _Entry) -> None:
+        entry.pins += 1
+        if entry.pins == 1:
+            self._pinned += entry.nbytes
 
     def unpromise(self, key: Hashable) -> bool:
         """Take back a promise of `get_pinned`, because nothing came of it; False if it was kept."""
@@ -308,9 +317,7 @@ class Cache:
             entry = self._entries.get(key)
             if entry is None or entry.value is not value:
                 return False
-            entry.pins += 1
-            if entry.pins == 1:
-                self._pinned += entry.nbytes
+            self._pin(entry)
             return True
 
     def unpin(self, key: Hashable, value: object) -> bool:

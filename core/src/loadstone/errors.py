@@ -64,7 +64,7 @@ class LoadstoneError(Exception):
     what
         What happened, without a full stop.
     source
-        What was looked at: an id, a path, a redacted URL.
+        What was looked at: an id, a path, a URL, of which only what is no secret is kept.
     hint
         What to do next, as a full sentence.
 
@@ -81,14 +81,23 @@ class LoadstoneError(Exception):
 
     def __init__(self, what: str, *, source: str = "", hint: str = "") -> None:
         self.what = what
-        self.source = source
+        self.source = _shown(source)
         self.hint = hint
-        super().__init__(_sentence(what, source, hint))
+        super().__init__(_sentence(what, self.source, hint))
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle by state, whatever the constructor of a subclass takes; a volume stays in its process."""
         state = {name: value for name, value in self.__dict__.items() if name != "volume"}
         return _restore, (type(self), self.args, state)
+
+
+def _shown(source: str) -> str:
+    """Return what was looked at without the secrets that a URL can hold; every error passes here."""
+    if "://" not in source:
+        return source
+    from loadstone.transport.urls import redact
+
+    return redact(source)
 
 
 def _sentence(what: str, source: str, hint: str) -> str:

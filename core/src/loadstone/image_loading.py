@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -13,6 +14,7 @@ import numpy.typing as npt
 from loadstone import pixels
 from loadstone.errors import LimitError, PluginContractError
 from loadstone.image import Image, LoaderInfo, Quality, Timings
+from loadstone.load_object import LoadObject
 
 if TYPE_CHECKING:
     from loadstone.cache import Cache, Reservation
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from loadstone.settings import Settings
     from loadstone.shared_load import SharedLoad
 
-__all__ = ["ImageMemory", "answered", "checked_image", "finished_image", "readonly"]
+__all__ = ["ImageMemory", "answered", "checked_image", "closing_at_once", "finished_image", "readonly"]
 
 GREY, COLOR = 2, 3
 
@@ -88,10 +90,10 @@ def answered(
     """
     if isinstance(answer, Image):
         return answer
-    if inspect.isawaitable(answer):
+    if inspect.isawaitable(answer) and not isinstance(answer, LoadObject):
         return answered(context.session.loop.run(_awaited(answer), load.token), context, load, offer)
-    if callable(result := getattr(answer, "result", None)):
-        return answered(result(), context, load, offer)
+    if callable(getattr(answer, "result", None)):
+        return answered(_result(answer, load), context, load, offer)
     if isinstance(answer, Iterator):
         return _last(answer, context, load, offer)
     raise PluginContractError(
@@ -104,21 +106,44 @@ async def _awaited(answer: Awaitable[Any]) -> object:
     return await answer
 
 
+def _result(answer: Any, load: SharedLoad[Any]) -> object:  # noqa: ANN401 - whatever has a `result`
+    """Wait for something future-like; where it can be cancelled, cancelling the load does so."""
+    cancel = getattr(answer, "cancel", None)
+    forget = load.token.on_cancel(cancel) if callable(cancel) else None
+    try:
+        return answer.result()
+    finally:
+        if forget is not None:
+            forget()
+
+
 def _last(
     answers: Iterator[object], context: LoadContext, load: SharedLoad[Any], offer: Callable[[Image], object]
 ) -> Image:
     image: Image | None = None
-    for each in answers:
-        context.raise_if_cancelled()
-        better = checked_image(each, load.id)
-        if image is not None and better.quality < image.quality:
-            raise PluginContractError("the loader yielded an image worse than the one before", source=load.id)
-        image = better
-        if image.quality < Quality.FULL:
-            offer(image)
+    with closing_at_once(answers):
+        for each in answers:
+            context.raise_if_cancelled()
+            better = checked_image(each, load.id)
+            if image is not None and better.quality < image.quality:
+                raise PluginContractError("the loader yielded an image worse than before", source=load.id)
+            image = better
+            if image.quality < Quality.FULL:
+                offer(image)
     if image is None:
         raise PluginContractError("the loader yielded no image", source=load.id)
     return image
+
+
+@contextmanager
+def closing_at_once(answers: object) -> Iterator[None]:
+    """End a plugin's generator at once, whatever happens: its files and sockets must not wait for the gc."""
+    try:
+        yield
+    finally:
+        close = getattr(answers, "close", None)
+        if callable(close):
+            close()
 
 
 def checked_image(image: object, identity: str) -> Image:
@@ -128,7 +153,7 @@ def checked_image(image: object, identity: str) -> Image:
     Raises
     ------
     PluginContractError
-        If it is no `Image`, its pixels are no 2-D or 3-D number array, or not in native byte order.
+        If it is no `Image`, its pixels are no 2-D or 3-D number array, empty, or not in native byte order.
     """
     if not isinstance(image, Image):
         raise PluginContractError(f"the loader gave {type(image).__name__}, not an Image", source=identity)
@@ -137,7 +162,7 @@ def checked_image(image: object, identity: str) -> Image:
         raise PluginContractError(
             "the loader's pixels are not a numpy array of numbers in native byte order", source=identity
         )
-    if not (array.ndim == GREY or (array.ndim == COLOR and array.shape[2] in (3, 4))):
+    if not array.size or not (array.ndim == GREY or (array.ndim == COLOR and array.shape[2] in (3, 4))):
         raise PluginContractError(
             f"the loader's pixels have the shape {array.shape}, not (rows, columns[, 3 or 4])",
             source=identity,
@@ -165,8 +190,7 @@ def finished_image(
         scaled=options.scaled and not image.scaled,
         colour=stored.ndim == COLOR,
     )
-    owned = memory.gave(stored)
-    if owned and plan.in_place:
+    if plan.in_place and stored.flags.c_contiguous and memory.gave(stored):
         result = _scaled_in_place(plan, stored, memory)
     else:
         result = _scaled_apart(plan, stored, memory)
@@ -174,6 +198,7 @@ def finished_image(
         image,
         pixels=readonly(result),
         image_id=identity,
+        units=image.units if options.scaled else "",
         scaled=options.scaled,
         loader=loader,
         timings=Timings(seconds),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from loadstone.boundary import typed_error
@@ -29,9 +30,14 @@ __all__ = ["image_key", "is_image", "load_modules", "request_image"]
 
 def image_key(image_id: ImageId, registration: ImageRegistration, options: LoadOptions) -> Hashable:
     """Return what two loads have in common that give the same pixels."""
-    canonical = registration.record.canonical
-    name = str(image_id) if canonical is None else canonical(image_id)
-    return "image", image_id.scheme if canonical is None else registration.info.plugin, name, options
+    record = registration.record
+    if record.canonical is None:
+        return "image", record.load, str(image_id), options
+    try:
+        name = record.canonical(image_id)
+    except Exception as error:
+        raise typed_error(error, image_id) from error
+    return "image", registration.info, name, options
 
 
 def is_image(key: Hashable, names: Collection[str]) -> bool:
@@ -68,6 +74,8 @@ def request_image(
         type=type,
         priority=priority,
         lane=lane_of(image_id),
+        find=lambda: session.cache.peek(key),
+        anew=reload,
     )
 
 
@@ -96,7 +104,7 @@ def _load_image(
         answer = answered(registration.record.load(image_id, context), context, load, offer)
         image = finished(checked_image(answer, image_id), memory)
         load.token.raise_if_cancelled()
-        _keep(session, key, image, memory, context)
+        _keep(load, key, image, memory, context)
     except BaseException as error:  # noqa: BLE001 - whatever it is, it becomes a typed error
         memory.release()
         typed = typed_error(error, image_id)
@@ -105,14 +113,16 @@ def _load_image(
         raise typed from typed.__cause__
     finally:
         context.close()
+    load.report(replace(load.progress, done=1))
     session.events.emit(ImageLoaded(image))
     session.registry.load_finished(LoadFinished(image_id, image.timings.total, image.nbytes, None))
     return image
 
 
 def _keep(
-    session: Session, key: Hashable | None, image: Image, memory: ImageMemory, context: LoadContext
+    load: SharedLoad[Image], key: Hashable | None, image: Image, memory: ImageMemory, context: LoadContext
 ) -> None:
+    session = context.session
     reservation = memory.settle(image.nbytes)
     if key is None or reservation is None:
         return
@@ -121,8 +131,8 @@ def _keep(
         context.evicted()
         session.events.emit(ImageEvicted(image))
 
-    reservation.commit(key, image, files=context.files, dropped=dropped)
-    session.events.emit(ImageCached(image))
+    if reservation.commit(key, image, files=context.files, dropped=dropped, wanted=load.linked):
+        session.events.emit(ImageCached(image))
 
 
 def load_modules(session: Session, image_ids: Sequence[ImageId], context: LoadContext) -> Sequence[Modules]:
@@ -139,11 +149,14 @@ def load_modules(session: Session, image_ids: Sequence[ImageId], context: LoadCo
         return [ModuleSet() for _ in image_ids]
     try:
         given: Any = metadata(image_ids, context)
-        return [given[image_id] for image_id in image_ids]
     except LoadstoneError:
         raise
-    except KeyError as error:
-        raise PluginContractError(f"metadata() said nothing about {error}", source=image_ids[0]) from error
     except Exception as error:
-        typed = typed_error(error, image_ids[0])
-        raise typed from error
+        raise typed_error(error, image_ids[0]) from error
+    try:
+        modules = [given[image_id] for image_id in image_ids]
+    except (KeyError, TypeError) as error:
+        raise PluginContractError("metadata() does not cover every id", source=image_ids[0]) from error
+    if not all(callable(getattr(each, "get", None)) for each in modules):
+        raise PluginContractError("metadata() gave something that is no modules", source=image_ids[0])
+    return modules

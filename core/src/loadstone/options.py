@@ -48,12 +48,15 @@ class LoadOptions:
         """
         if scaled and dtype is None and values is None and not extra:
             return _DEFAULT
-        wanted = None if dtype is None else np.dtype(dtype)
-        if wanted is not None and wanted.kind not in "iufb":
-            raise LoadstoneError(f"dtype={wanted} is no integer or float type")
         if not scaled and values is not None:
             raise LoadstoneError(f"values={values!r} needs scaled=True")
-        return cls(scaled, wanted, values, tuple(sorted((extra or {}).items())))
+        wanted = None if dtype is None else _number_type(dtype)
+        options = cls(scaled, wanted, values, tuple(sorted((extra or {}).items())))
+        try:
+            hash(options)
+        except TypeError as error:
+            raise LoadstoneError(f"an option is not hashable: {options.extra}") from error
+        return options
 
     def refuse_unknown(self, values: Collection[str], options: Collection[str], source: str) -> None:
         """
@@ -84,3 +87,13 @@ class LoadOptions:
 
 
 _DEFAULT = LoadOptions()
+
+
+def _number_type(dtype: npt.DTypeLike) -> np.dtype[Any]:
+    try:
+        wanted = np.dtype(dtype)
+    except TypeError as error:
+        raise LoadstoneError(f"dtype={dtype!r} is no dtype") from error
+    if wanted.kind not in "iuf":
+        raise LoadstoneError(f"dtype={wanted} is no integer or float type")
+    return wanted.newbyteorder("=")

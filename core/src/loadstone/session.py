@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 import weakref
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -30,7 +31,7 @@ from loadstone.shared_load import LoadDesk, SharedLoad
 from loadstone.sources import Sources
 from loadstone.stash import Stash
 from loadstone.transport import Transport
-from loadstone.volume.describing import describe
+from loadstone.volume.describing import NoMemory, describe
 from loadstone.volume.wish import VolumeWish
 from loadstone.volume_requests import complete_volume, request_volume
 from loadstone.waiting import current_load
@@ -51,6 +52,8 @@ T = TypeVar("T")
 E = TypeVar("E", bound=Event)
 Source = str | os.PathLike[str]
 ProgressWish = Callable[[Progress], object] | bool | None
+CLOSE_SECONDS = 1.5
+"""How long closing waits for threads: a loader that hangs is left behind, on a daemon thread."""
 
 
 class Session:
@@ -306,9 +309,11 @@ class Session:
         volume_id = VolumeId(self.registry.to_id(source))
 
         def work(load: SharedLoad[Sequence[Any]]) -> Sequence[Any]:
-            found, _, context = describe(self, load, volume_id, wish)
-            context.close()
-            return found
+            context = LoadContext(self, load, wish.options, NoMemory())
+            try:
+                return describe(context, volume_id, wish)[0]
+            finally:
+                context.close()
 
         return self._at_once(("describe", volume_id, wish.options), volume_id, work)
 
@@ -350,10 +355,11 @@ class Session:
             return
         self._closed = True
         self.desk.close()
-        self.pool.close()
         self.transport.close()
-        self.loop.close()
-        self.cache.purge(pinned=True)
+        deadline = time.monotonic() + CLOSE_SECONDS
+        self.pool.close(CLOSE_SECONDS)
+        self.loop.close(max(0.0, deadline - time.monotonic()))
+        self.cache.close()
         self.stash.clear()
 
     def _refuse_if_closed(self) -> None:

@@ -41,7 +41,7 @@ class Stash:
 
     def setdefault(self, key: StashKey[T], make: Callable[[], T]) -> T:
         """Return the value, made once if there is none."""
-        with self._lock:
+        with self._lock:  # one thread may be here twice: what is made may need another thing
             if key not in self._values:
                 self._values[key] = make()
             return cast("T", self._values[key])

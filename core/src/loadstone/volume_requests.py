@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from loadstone.context import LoadContext
@@ -11,6 +12,8 @@ from loadstone.volume.filling import fill_volume
 from loadstone.volume.loading import VolumeLoading
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     from loadstone.hookspecs import ImageStack, VoxelSource
     from loadstone.pools import RequestType
     from loadstone.session import Session
@@ -35,22 +38,36 @@ def request_volume(
     key = session.volume_names.get(wish.key(volume_id), wish.key(volume_id))
     if reload:
         session.cache.remove(key)
-    elif (volume := session.cache.get(key)) is not None:
-        if wish.pinned:
-            session.cache.pin(key, volume)
+    find = session.cache.get_pinned if wish.pinned else session.cache.get
+    volume: Volume | None = find(key)
+    if volume is not None:
         return LoadObject.ready(volume_id, volume)
 
     def work(load: SharedLoad[Volume]) -> Volume:
         return VolumeLoading(session, load, volume_id, wish).run(described)
 
-    return session.desk.join_or_start(
-        key if wish.cache else (key, "uncached"),
+    handle = session.desk.join_or_start(
+        key if wish.cache and not wish.collect else (key, wish.cache, wish.collect),
         volume_id,
         work,
         type=type,
         priority=priority,
         lane=lane_of(volume_id),
+        find=lambda: session.cache.peek(key),
+        anew=reload,
     )
+    if wish.pinned:
+        handle.add_done_callback(partial(_withdraw, session, key))
+    return handle
+
+
+def _withdraw(session: Session, key: Hashable, handle: LoadObject[Volume]) -> None:
+    """Take back the promise to pin a volume that does not stay."""
+    volume = None if handle.exception() is not None else handle.result()
+    if volume is not None and session.cache.peek(volume._assembly.key) is volume:
+        return
+    if not session.cache.unpromise(key):
+        session.cache.unpin(key, session.cache.peek(key))
 
 
 def complete_volume(

@@ -60,7 +60,7 @@ def unknown_scheme(
     ]
     if close := get_close_matches(scheme, sorted({*known, *_FIRST_PARTY} - {scheme}), n=3):
         hints.append(f"Did you mean {' or '.join(map(repr, close))}?")
-    if scheme in _FIRST_PARTY and not index.claims(group, scheme):
+    if scheme in _FIRST_PARTY and scheme not in other and not index.claims(group, scheme):
         hints.append(f"Install it with: pip install {_FIRST_PARTY[scheme]}")
     return UnknownSchemeError(
         scheme,

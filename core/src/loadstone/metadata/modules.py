@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
+from loadstone.errors import LoadstoneError, MetadataError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -74,11 +76,27 @@ class ModuleSet:
         self._builders = builders or {}
 
     def get(self, kind: type[M]) -> M | None:
-        """Return the module of that kind, or None."""
+        """
+        Return the module of that kind, or None.
+
+        Raises
+        ------
+        MetadataError
+            If what it is built from makes no sense.
+        """
         if kind not in self._built:
             builder = self._builders.get(kind)
-            self._built[kind] = builder() if builder else None
+            self._built[kind] = _built(kind, builder) if builder else None
         return cast("M | None", self._built[kind])
+
+
+def _built(kind: type[Any], builder: Callable[[], Module | None]) -> Module | None:
+    try:
+        return builder()
+    except LoadstoneError:
+        raise
+    except Exception as error:
+        raise MetadataError(f"{kind.__name__} cannot be had: {type(error).__name__}: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, TypeVar, cast
 
+from loadstone.errors import LoadstoneError, MetadataError
 from loadstone.ids import ImageId
 from loadstone.metadata.modules import Module, Modules
 
@@ -68,8 +69,7 @@ class MetadataStore:
 
     def many(self, image_ids: Sequence[ImageId]) -> Sequence[Modules]:
         """Return the modules of several images of one loader, asked for at once."""
-        loaded = self._load(image_ids)
-        return self.overriding(image_ids, loaded)
+        return self.overriding(image_ids, self._load(image_ids)) if image_ids else []
 
     def overriding(self, image_ids: Sequence[ImageId], loaded: Sequence[Modules]) -> Sequence[Modules]:
         """Return modules with everything applied that overrides them."""
@@ -105,10 +105,22 @@ class MetadataStore:
         for provider in sorted(
             (*self._providers, *self._plugin_providers()), key=lambda each: -each.priority
         ):
-            given: M | None = provider.get(image_id, kind)
+            given = _asked(provider, image_id, kind)
             if given is not None:
                 return given
         return None
+
+
+def _asked(provider: MetadataProvider, image_id: ImageId, kind: type[M]) -> M | None:
+    try:
+        return provider.get(image_id, kind)
+    except LoadstoneError:
+        raise
+    except Exception as error:
+        raise MetadataError(
+            f"the metadata provider {provider.name!r} failed with {type(error).__name__}: {error}",
+            source=image_id,
+        ) from error
 
 
 class _Overridden:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from loadstone.context import LoadContext
 from loadstone.errors import InvalidIdError, PluginContractError
 from loadstone.hookspecs import ImageStack, VoxelSource
 from loadstone.image import LoaderInfo
@@ -12,9 +11,8 @@ from loadstone.image import LoaderInfo
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from loadstone.context import LoadContext
     from loadstone.ids import VolumeId
-    from loadstone.session import Session
-    from loadstone.shared_load import SharedLoad
     from loadstone.volume.wish import VolumeWish
 
 __all__ = ["describe", "the_only"]
@@ -24,12 +22,11 @@ STREAMING = LoaderInfo("loadstone.volume", "loadstone")
 
 
 def describe(
-    session: Session,
-    load: SharedLoad[Any],
+    context: LoadContext,
     volume_id: VolumeId,
     wish: VolumeWish,
     described: ImageStack | VoxelSource | None = None,
-) -> tuple[Sequence[ImageStack | VoxelSource], LoaderInfo, LoadContext]:
+) -> tuple[Sequence[ImageStack | VoxelSource], LoaderInfo]:
     """
     Ask the loader which volumes an id names, unless that is known already.
 
@@ -38,19 +35,21 @@ def describe(
     LoadstoneError
         If the id cannot be opened, or names no volume.
     """
-    context = LoadContext(session, load, wish.options, _NoMemory())
     if wish.image_ids is not None:
-        return [ImageStack(volume_id, wish.image_ids)], STREAMING, context
-    registration = session.registry.volume_loader(volume_id.scheme)
+        return [ImageStack(volume_id, wish.image_ids)], STREAMING
+    registration = context.session.registry.volume_loader(volume_id.scheme)
     if described is not None:
-        return [described], registration.info, context
-    found = list(registration.record.open(volume_id, context))
+        return [described], registration.info
+    found = list(registration.record.open(volume_id, context.for_memory(NoMemory())))
     if not found:
         raise PluginContractError("the loader found no volume and did not say why", source=volume_id)
-    return found, registration.info, context
+    for each in found:
+        if not isinstance(each, ImageStack | VoxelSource):
+            raise PluginContractError(f"the loader described {type(each).__name__}", source=volume_id)
+    return found, registration.info
 
 
-class _NoMemory:
+class NoMemory:
     """Stands for the output memory while a volume is only described."""
 
     def allocate(self, shape: tuple[int, ...], dtype: Any, image_id: str | None) -> Any:  # noqa: ANN401

@@ -3,32 +3,29 @@
 from __future__ import annotations
 
 import time
-from functools import partial
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from loadstone.boundary import typed_error
-from loadstone.context import Job, LoadContext
-from loadstone.errors import LimitError, LoadstoneError, PluginContractError
+from loadstone.context import LoadContext
+from loadstone.errors import InvalidIdError, LimitError, LoadstoneError, PluginContractError
 from loadstone.events import LoadFinished, VolumeCached, VolumeEvicted, VolumeLoadFailed
 from loadstone.hookspecs import ImageStack, VoxelSource
-from loadstone.ids import ImageId, lane_of
-from loadstone.image_loading import ImageMemory, answered
+from loadstone.ids import ImageId
 from loadstone.image_requests import is_image, load_modules
-from loadstone.metadata import ImagePixel, Modules, ModuleSet, Scaling
-from loadstone.pools import RequestType
 from loadstone.settings import memory_limit
 from loadstone.volume.assembly import Assembly
-from loadstone.volume.describing import describe, the_only
+from loadstone.volume.describing import NoMemory, describe, the_only
 from loadstone.volume.filling import fill_volume
 from loadstone.volume.plan import VolumePlan, plan_of_source, plan_of_stack
+from loadstone.volume.unannounced import UnannouncedImages
 from loadstone.volume.volume import Volume
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Hashable
 
     from loadstone.hookspecs import ImageLoader, VolumeLoader
     from loadstone.ids import VolumeId
-    from loadstone.image import Image, LoaderInfo
+    from loadstone.image import LoaderInfo
     from loadstone.session import Session
     from loadstone.shared_load import SharedLoad
     from loadstone.volume.wish import VolumeWish
@@ -46,6 +43,7 @@ class VolumeLoading:
         self.load = load
         self.volume_id = volume_id
         self.wish = wish
+        self.asked = wish.key(volume_id)
         self.started = time.perf_counter()
 
     def run(self, described: ImageStack | VoxelSource | None) -> Volume:
@@ -65,25 +63,51 @@ class VolumeLoading:
         self.session.registry.load_finished(LoadFinished(self.volume_id, seconds, nbytes, error))
 
     def _loaded(self, described: ImageStack | VoxelSource | None) -> Volume:
-        found, info, context = describe(self.session, self.load, self.volume_id, self.wish, described)
+        context = LoadContext(self.session, self.load, self.wish.options, NoMemory())
         try:
+            found, info = describe(context, self.volume_id, self.wish, described)
             chosen = the_only(found, self.volume_id)
             key = self.wish.key(chosen.volume_id)
-            if self.wish.cache and (known := self.session.cache.get(key)) is not None:
-                self._alias(key)
-                return cast("Volume", known)
-            return self._filled(chosen, info, context, key)
+            return self._known(key) or self._filled(chosen, info, context, key)
         finally:
             context.close()
 
+    def _known(self, key: Hashable) -> Volume | None:
+        """Return the volume if the session keeps it under its own id."""
+        if key == self.asked or not self.wish.cache:
+            return None
+        known: Volume | None = self.session.cache.get(key)
+        if known is not None:
+            self._alias(key)
+            for _ in range(self.session.cache.promises(self.asked)):
+                self.session.cache.pin(key, known)
+        return known
+
     def _alias(self, key: Hashable) -> None:
         """Remember that the id that was asked for names the volume of `key`."""
-        self.session.volume_names[self.wish.key(self.volume_id)] = key
+        if key != self.asked:
+            self.session.volume_names[self.asked] = key
 
     def _filled(
         self, chosen: ImageStack | VoxelSource, info: LoaderInfo, context: LoadContext, key: Hashable
     ) -> Volume:
-        plan, images = self._planned(chosen, context)
+        images = UnannouncedImages(self.load, context, charged=self.wish.cache)
+        try:
+            plan = self._planned(chosen, context, images)
+            return self._assembled(plan, images, chosen, info, context=context, key=key)
+        finally:
+            images.release()
+
+    def _assembled(
+        self,
+        plan: VolumePlan,
+        images: UnannouncedImages,
+        chosen: ImageStack | VoxelSource,
+        info: LoaderInfo,
+        *,
+        context: LoadContext,
+        key: Hashable,
+    ) -> Volume:
         _refuse_beyond_memory(plan)
         names = frozenset(plan.image_ids)
         reservation = None
@@ -95,9 +119,7 @@ class VolumeLoading:
             )
             volume = Volume(assembly, info)
             self.load.offer(volume)
-            for image_id, image in images.items():
-                assembly.place(image, image_id)
-            images.clear()
+            images.place(assembly)
             fill_volume(volume, self.load, context, collect=self.wish.collect)
             assembly.files = context.files
             self._keep(volume, key)
@@ -110,35 +132,42 @@ class VolumeLoading:
         reservation = volume._assembly.reservation
         if reservation is None or volume.missing:
             return
-        session = self.session
-        reservation.commit(
+        session, asked = self.session, self.asked
+
+        def dropped() -> None:
+            session.volume_names.pop(asked, None)
+            session.events.emit(VolumeEvicted(volume))
+
+        self._alias(key)
+        kept = reservation.commit(
             key,
             volume,
             files=volume._assembly.files,
-            pins=1 if self.wish.pinned else 0,
-            dropped=lambda: session.events.emit(VolumeEvicted(volume)),
+            dropped=dropped,
+            pins=session.cache.promises(asked) if key != asked else 0,
+            wanted=self.load.linked,
         )
-        self._alias(key)
-        session.events.emit(VolumeCached(volume))
+        if kept:
+            session.events.emit(VolumeCached(volume))
 
     def _planned(
-        self, chosen: ImageStack | VoxelSource, context: LoadContext
-    ) -> tuple[VolumePlan, dict[ImageId, Image]]:
-        """Return what the volume will be, and the images that had to be loaded to find out."""
+        self, chosen: ImageStack | VoxelSource, context: LoadContext, images: UnannouncedImages
+    ) -> VolumePlan:
+        """Return what the volume will be; loads its images where there is no other way to find out."""
         if isinstance(chosen, ImageStack) and not chosen.image_ids:
             raise PluginContractError("the loader found a volume without images", source=self.volume_id)
         self._refuse_unknown_options(chosen)
         if isinstance(chosen, VoxelSource):
-            return plan_of_source(chosen, self.wish.options), {}
+            return plan_of_source(chosen, self.wish.options)
         ids = [ImageId(each) for each in chosen.image_ids]
-        images: dict[ImageId, Image] = {}
+        if len({each.scheme for each in ids}) > 1:
+            raise InvalidIdError("its images have several schemes", source=self.volume_id)
         if self.session.registry.image_loader(ids[0].scheme).record.metadata is None:
-            images = self._images(ids, context)
-            modules: Sequence[Modules] = [_modules_of(images[each]) for each in ids]
+            modules = images.modules(ids)
         else:
             modules = load_modules(self.session, ids, context)
         modules = self.session.metadata.overriding(ids, modules)
-        return plan_of_stack(chosen, modules, self.wish.options, self.wish.policy), images
+        return plan_of_stack(chosen, modules, self.wish.options, self.wish.policy)
 
     def _refuse_unknown_options(self, chosen: ImageStack | VoxelSource) -> None:
         registry = self.session.registry
@@ -148,49 +177,6 @@ class VolumeLoading:
         else:
             record = registry.image_loader(ImageId(chosen.image_ids[0]).scheme).record
         self.wish.options.refuse_unknown(record.values, record.options, self.volume_id)
-
-    def _images(self, ids: Sequence[ImageId], context: LoadContext) -> dict[ImageId, Image]:
-        """Load all images with stored values, because their loader says nothing without pixels."""
-        record = self.session.registry.image_loader(ids[0].scheme).record
-
-        def load(image_id: ImageId) -> Image:
-            memory = ImageMemory(self.session.cache if self.wish.cache else None, self.session.settings)
-            mine = context.for_memory(memory)
-            try:
-                return answered(record.load(image_id, mine), mine, self.load, lambda _: None)
-            finally:
-                memory.release()
-
-        jobs = [
-            Job(
-                self.session,
-                self.load,
-                partial(load, image_id),
-                type=RequestType.PREFETCH,
-                priority=0,
-                lane=lane_of(image_id),
-            )
-            for image_id in ids
-        ]
-        return {image_id: job.result() for image_id, job in zip(ids, jobs, strict=True)}
-
-
-def _modules_of(image: Image) -> Modules:
-    samples = image.pixels.shape[2] if image.is_color else 1
-    return ModuleSet(
-        image.plane,
-        ImagePixel(
-            image.rows,
-            image.columns,
-            image.pixels.dtype,
-            samples,
-            image.photometric_interpretation,
-            image.bits_stored,
-            image.pixel_padding,
-        ),
-        Scaling(image.slope, image.intercept, image.units),
-        image.voi_lut,
-    )
 
 
 def _refuse_beyond_memory(plan: VolumePlan) -> None:
