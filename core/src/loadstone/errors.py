@@ -80,8 +80,10 @@ class LoadstoneError(Exception):
     missing: tuple[int, ...] = ()
 
     def __init__(self, what: str, *, source: str = "", hint: str = "") -> None:
+        from loadstone.transport.urls import shown  # it has errors of its own to raise
+
         self.what = what
-        self.source = _shown(source)
+        self.source = shown(str(source))
         self.hint = hint
         super().__init__(_sentence(what, self.source, hint))
 
@@ -89,15 +91,6 @@ class LoadstoneError(Exception):
         """Pickle by state, whatever the constructor of a subclass takes; a volume stays in its process."""
         state = {name: value for name, value in self.__dict__.items() if name != "volume"}
         return _restore, (type(self), self.args, state)
-
-
-def _shown(source: str) -> str:
-    """Return what was looked at without the secrets that a URL can hold; every error passes here."""
-    if "://" not in source:
-        return source
-    from loadstone.transport.urls import redact
-
-    return redact(source)
 
 
 def _sentence(what: str, source: str, hint: str) -> str:

@@ -209,6 +209,8 @@ class Image:
 
     def __repr__(self) -> str:
         """Say what it is in one line, without names of people."""
+        from loadstone.transport.urls import shown  # the transport needs the core's records
+
         shape = "x".join(map(str, self.pixels.shape))
         units = f" {self.units}" if self.units else ""
-        return f"<Image {self.image_id or '(no id)'} {shape} {self.pixels.dtype}{units}>"
+        return f"<Image {shown(self.image_id) or '(no id)'} {shape} {self.pixels.dtype}{units}>"

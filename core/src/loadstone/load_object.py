@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from loadstone.errors import LoadCancelled, LoadstoneError
+from loadstone.transport.urls import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -131,7 +132,7 @@ class LoadObject(Generic[T]):
             while not (self._settled or news()):
                 left = None if deadline is None else deadline - time.monotonic()
                 if left is not None and left <= 0:
-                    raise TimeoutError(f"{self.id} is not loaded yet")
+                    raise TimeoutError(f"{shown(self.id)} is not loaded yet")
                 self._changed.wait(left)
 
     def follow(self, callback: Callable[[Progress], object]) -> T:
@@ -212,7 +213,7 @@ class LoadObject(Generic[T]):
             if self._error
             else "done"
         )
-        return f"<LoadObject {self.id} {state}>"
+        return f"<LoadObject {shown(self.id)} {state}>"
 
     def _settle(self, value: T | None, error: LoadstoneError | None) -> bool:
         with self._changed:

@@ -8,7 +8,7 @@ from typing import Final
 
 from loadstone.errors import InvalidIdError
 
-__all__ = ["HttpUrl", "origin_of", "redact"]
+__all__ = ["HttpUrl", "origin_of", "redact", "shown"]
 
 _PORTS: Final = {"http": 80, "https": 443}
 
@@ -155,6 +155,18 @@ def redact(url: str) -> str:
         shown = _PATH_PARAMETERS.sub(f";{_HIDDEN}", f"{scheme}{slashes}{authority}{slash}{path}")
         shown += question + "&".join(map(_shown_parameter, query.split("&")))
     return _CONTROL.sub("?", shown)
+
+
+def shown(text: str) -> str:
+    """
+    Return an id, a URL or a path fit for messages and logs; a path stays as it is.
+
+    Examples
+    --------
+    >>> shown("web:https://host/a.png?token=secret"), shown("nifti:/data/50%23;1/t1.nii.gz?frame=3")
+    ('web:https://host/a.png?token=***', 'nifti:/data/50%23;1/t1.nii.gz?frame=3')
+    """
+    return redact(text) if "://" in text else text
 
 
 def _shown_parameter(parameter: str) -> str:

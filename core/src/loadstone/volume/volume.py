@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from loadstone import geometry
 from loadstone.errors import GeometryError, LoadstoneError
+from loadstone.transport.urls import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -209,4 +210,5 @@ class Volume:
         spacing = "x".join("?" if each is None else f"{each:.4g}" for each in self.spacing)
         units = f" {self.units}" if self.units else ""
         missing = f", {len(self.missing)} missing" if self.missing else ""
-        return f"<Volume {self.volume_id} {axes} {shape} {self.dtype}{units}, ijk {spacing} mm{missing}>"
+        name = shown(self.volume_id)
+        return f"<Volume {name} {axes} {shape} {self.dtype}{units}, ijk {spacing} mm{missing}>"
