@@ -123,7 +123,9 @@ def open_block(volume_id: VolumeId, context: LoadContext) -> Iterable[VoxelSourc
 def loadstone_image_loaders() -> Iterable[ImageLoader]:
     """Claim some schemes."""
     return [
-        ImageLoader("acme", load, load_many=load_many, metadata=describe, batch_size=16, summary="all of it"),
+        ImageLoader(
+            "acme", load, load_many=load_many, metadata=describe, batch_size=16, options=frozenset({"gain"})
+        ),
         ImageLoader("acme-better", load_better),
         ImageLoader("acme-later", load_later),
         ImageLoader("acme-elsewhere", load_elsewhere),
