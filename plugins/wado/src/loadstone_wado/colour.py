@@ -1,5 +1,5 @@
 """
-Colour spaces and palettes to RGB, equal to what pydicom makes of them.
+Colour spaces and palettes to RGB, equal to what pydicom makes of them (but for its rounding of exact halves).
 
 The arithmetic is that of DICOM PS3.3 C.7.6.3.1.2 (ITU-T T.871 section 7), rounded half up. It is done with
 tables of whole numbers: the luminance is a whole number, so each chrominance's share can be rounded on its
@@ -68,14 +68,19 @@ def to_rgb(array: npt.NDArray[Any], photometric_interpretation: str, out: npt.ND
         convert(array[rows], out[rows])
 
 
+def _half_up(numerator: npt.NDArray[np.int_], denominator: int) -> npt.NDArray[np.int_]:
+    return (2 * numerator + denominator) // (2 * denominator)
+
+
 @cache
 def _full_range_tables() -> tuple[npt.NDArray[np.int16], npt.NDArray[np.int16], npt.NDArray[np.int16]]:
     """Return what Cr adds to red, what Cb and Cr add to green, what Cb adds to blue."""
-    chroma = np.arange(256, dtype=np.float64) - 128
-    red = np.floor(1.402 * chroma + 0.5)
-    blue = np.floor(1.772 * chroma + 0.5)
+    # In whole numbers: two pairs of chrominances give exact halves, which floats round by chance.
+    chroma = np.arange(256) - 128
     cb, cr = chroma[:, None], chroma[None, :]
-    green = np.floor(-0.114 * 1.772 / 0.587 * cb - 0.299 * 1.402 / 0.587 * cr + 0.5)
+    red = _half_up(1402 * chroma, 1000)
+    blue = _half_up(1772 * chroma, 1000)
+    green = _half_up(-114 * 1772 * cb - 299 * 1402 * cr, 587 * 1000)
     return red.astype(np.int16), green.astype(np.int16).reshape(-1), blue.astype(np.int16)
 
 
