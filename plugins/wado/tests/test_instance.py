@@ -168,7 +168,7 @@ def test_functional_groups_place_each_frame() -> None:
     with opened(dataset) as part:
         planes = [part.instance.frame(number).plane for number in (1, 2)]
 
-    assert planes[0].image_position_patient == (0, 0, 5)
+    assert planes[0].image_position_patient == (0.0, 0.0, 5.0)
     assert planes[1] == ImagePlane((1, 2), (0, 0, 6), (1, 0, 0, 0, 1, 0), 3, 4, None, position_decimals=0)
 
 
