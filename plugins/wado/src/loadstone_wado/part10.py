@@ -62,7 +62,9 @@ class Part10:
             raise
 
     @classmethod
-    def from_bytes(cls, data: bytes | bytearray | memoryview, settings: Settings, *, source: str = "") -> Self:
+    def from_bytes(
+        cls, data: bytes | bytearray | memoryview, settings: Settings, *, source: str = ""
+    ) -> Self:
         """
         Take bytes that are in memory.
 
