@@ -131,7 +131,9 @@ class FrameReader:
         frames = self.instance.layout.frames
         if not 1 <= number <= frames:
             raise MetadataError(
-                f"there is no frame {number}, the object has {frames}", source=self._blob.source
+                f"there is no frame {number}, the object has {frames}",
+                source=self._blob.source,
+                hint=f"Frames count from 1 to {frames}.",
             )
 
     def native_range(self, number: int) -> NativeRange:
@@ -166,7 +168,9 @@ class FrameReader:
         uid = self.instance.transfer_syntax_uid
         if uid not in NATIVE:
             raise UnsupportedError(
-                f"the transfer syntax {name_of(uid)} is not supported", source=self._blob.source
+                f"the transfer syntax {name_of(uid)} is not supported",
+                source=self._blob.source,
+                hint="Convert the object to a transfer syntax of the standard, or ask the server to do so.",
             )
         if pixels.length is None:
             raise IntegrityError(

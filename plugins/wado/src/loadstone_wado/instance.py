@@ -198,7 +198,9 @@ class Instance:
         if frame is None:
             if not 1 <= number <= self.number_of_frames:
                 raise MetadataError(
-                    f"there is no frame {number}, the object has {self.number_of_frames}", source=self.source
+                    f"there is no frame {number}, the object has {self.number_of_frames}",
+                    source=self.source,
+                    hint=f"Frames count from 1 to {self.number_of_frames}.",
                 )
             frame = self._frames[number] = Frame(self.elements, number, source=self.source)
         return frame

@@ -81,7 +81,10 @@ def prepare(frame: EncodedFrame, layout: PixelLayout) -> Decoding:
     codec = CODECS.get(frame.transfer_syntax_uid)
     if codec is None:
         name = ts.name_of(frame.transfer_syntax_uid)
-        raise UnsupportedError(f"the transfer syntax {name} is not supported")
+        raise UnsupportedError(
+            f"the transfer syntax {name} is not supported",
+            hint="Convert the object to a transfer syntax of the standard, or ask the server to do so.",
+        )
     return codec(frame, layout)
 
 
