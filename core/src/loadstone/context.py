@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import threading
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from loadstone.boundary import typed_error
+from loadstone.boundary import forget_frames, typed_error
 from loadstone.errors import LoadCancelled, LoadstoneError
 from loadstone.events import LoadProgress
 from loadstone.files import FileState
@@ -21,7 +22,6 @@ from loadstone.permits import Order, permits_given_back
 from loadstone.pools import RequestType
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Hashable, Iterator, Mapping
 
     from loadstone.image import Image
@@ -78,6 +78,7 @@ class Job(Generic[T]):
                     self._value = work()
             except BaseException as error:  # noqa: BLE001 - it is raised again in result()
                 self._error = typed_error(error, load.id)
+                forget_frames(self._error)
             finally:
                 self._done.set()
 
@@ -98,6 +99,7 @@ class Job(Generic[T]):
     def result(self) -> T:
         """Wait for the result, or raise; a job that nobody has begun is done here and now."""
         if not self._done.is_set():
+            self._session.loop.refuse_wait(str(self._request.details))
             if self._session.pool.take(self._request):
                 self._request.run()
             else:
@@ -239,7 +241,7 @@ class LoadContext:
 
     def depends_on(self, path: str | os.PathLike[str], status: os.stat_result | None = None) -> FileState:
         """Say that the result is good only until this file is written anew; returns its state now."""
-        state = FileState.of(str(path), status)
+        state = FileState.of(os.fspath(path), status)
         self._files.append(state)
         return state
 
@@ -278,12 +280,17 @@ class LoadContext:
         return Job(self.session, self._load, work)
 
     def load_image(self, image_id: str, **options: Any) -> Image:  # noqa: ANN401 - see Session.load_image
-        """Load another image; see `Session.load_image`."""
-        return self.session.load_image(image_id, **options)
+        """Load another image, as urgent as this one; see `Session.load_image`."""
+        kind, priority = _order(self._load)
+        with self._load.working():
+            return self.session.load_image(
+                image_id, **{"type": RequestType(kind), "priority": priority} | options
+            )
 
     def metadata(self, image_id: str, kind: type[M]) -> M | None:
         """Return what is known about another image; see `Session.metadata`."""
-        return self.session.metadata.get(image_id, kind)
+        with self._load.working():
+            return self.session.metadata.get(image_id, kind)
 
     def progress(self, received: int, total: int | None = None) -> None:
         """Tell everybody who waits how many bytes have arrived."""

@@ -234,6 +234,14 @@ class LoadObject(Generic[T]):
             self._partial, self._version = partial, self._version + 1
             self._changed.notify_all()
 
+    def _orphan(self) -> None:
+        """Settle in a forked child, where no thread works for it and its lock may be held for ever."""
+        self._changed = threading.Condition(threading.Lock())
+        self._callbacks = []
+        self._settle(
+            None, LoadCancelled("it is loaded by the process that this one was forked from", source=self.id)
+        )
+
     def _stir(self) -> None:
         """Wake whoever follows the progress."""
         with self._changed:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 import weakref
@@ -34,7 +35,7 @@ from loadstone.transport import Transport
 from loadstone.volume.describing import NoMemory, describe
 from loadstone.volume.wish import VolumeWish
 from loadstone.volume_requests import complete_volume, request_volume
-from loadstone.waiting import current_load
+from loadstone.waiting import current_load, forget_strands
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -98,7 +99,7 @@ class Session:
         self.transport = Transport(
             self.settings, auth=auth, prepare=self.registry.prepare_request, permit=self._host_permit
         )
-        self._closed = False
+        self._closed = self._inherited = False
         _sessions.add(self)
 
     def _pool_limits(self) -> dict[RequestType, int]:
@@ -107,9 +108,23 @@ class Session:
         return limits
 
     def _permits_of(self, key: Hashable) -> int:
-        if key == "compute":
-            return self.settings.compute_permits
-        return self.settings.file_permits if key == "file" else self.settings.host_permits
+        if isinstance(key, tuple):
+            return self.pool.limit(key[1])
+        return self.pool.limit(RequestType.COMPUTE) if key == "compute" else self.settings.file_permits
+
+    def set_limit(self, type: RequestType, limit: int) -> None:
+        """
+        Change how many requests of a type run at a time, for each host, or how many decodes.
+
+        Parameters
+        ----------
+        type
+            Which; COMPUTE for decodes.
+        limit
+            Raised, waiting ones start at once; lowered, running ones finish.
+        """
+        self.pool.set_limit(type, limit)
+        self.permits.update()
 
     @contextmanager
     def _host_permit(self, host: str) -> Iterator[None]:
@@ -239,6 +254,8 @@ class Session:
         self._refuse_if_closed()
         self.registry.activate_schemeless()
         text = os.fspath(source) if image_ids is not None else self.registry.to_id(source)
+        if image_ids is not None and not image_ids:
+            raise LoadstoneError("image_ids is empty", source=text, hint="Name at least one image.")
         wish = _wish(None if image_ids is None else tuple(image_ids), **options)
         return request_volume(self, VolumeId(text), wish, type=type, priority=priority, reload=reload)
 
@@ -362,7 +379,17 @@ class Session:
         self.cache.close()
         self.stash.clear()
 
+    def _forked(self) -> None:
+        """Never be used in a forked child: threads, locks and sockets stay with the parent."""
+        self._closed = self._inherited = True
+        self.desk.orphan()
+
     def _refuse_if_closed(self) -> None:
+        if self._inherited:
+            raise LoadstoneError(
+                "the session belongs to the process that this one was forked from",
+                hint="Make a Session in each process; the functions of the package do so by themselves.",
+            )
         if self._closed:
             raise LoadstoneError("the session is closed", hint="Make a new Session.")
 
@@ -420,6 +447,8 @@ def _awaited(handle: LoadObject[T], progress: ProgressWish) -> T:
     except BaseException:
         handle.cancel()
         raise
+    finally:
+        del handle  # the traceback leads here, and from here back to the error
 
 
 _sessions: weakref.WeakSet[Session] = weakref.WeakSet()
@@ -436,5 +465,30 @@ def current_session() -> Session:
     if _default is None or _default.closed:
         with _default_lock:
             if _default is None or _default.closed:
-                _default = Session()
+                _default = _new_default()
     return _default
+
+
+def _new_default() -> Session:
+    settings = Settings.from_environment()
+    process = sys.modules.get("multiprocessing.process")
+    is_worker = process is not None and process.parent_process() is not None
+    return Session(settings.for_worker() if is_worker else settings)
+
+
+_inherited_sessions: list[Session] = []
+"""Those of the parent: kept, so that nothing of them is closed when they would be collected."""
+
+
+def _start_anew() -> None:
+    """Forget in a forked child what the parent's threads work on."""
+    global _default, _default_lock
+    _default, _default_lock = None, threading.Lock()
+    forget_strands()
+    for session in tuple(_sessions):
+        _inherited_sessions.append(session)
+        session._forked()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_start_anew)

@@ -49,6 +49,8 @@ class Settings:
 
     cache_bytes: int = field(default_factory=_quarter_of_memory)
     """Budget for images, sources and volumes together; default a quarter of the cgroup's or host's memory."""
+    worker_cache_bytes: int = 256 * MIB
+    """The budget of the default session in a child of `multiprocessing`, which has many; if it is less."""
     compute_permits: int = field(default_factory=_cores)
     """Decodes at a time; default the cores."""
     file_permits: int = 32
@@ -111,6 +113,10 @@ class Settings:
         """Return the settings with some fields changed."""
         return replace(self, **changes)
 
+    def for_worker(self) -> Self:
+        """Return the settings of one of many processes: a small share of the memory, one decode at a time."""
+        return replace(self, cache_bytes=min(self.cache_bytes, self.worker_cache_bytes), compute_permits=1)
+
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None, **overrides: Any) -> Self:  # noqa: ANN401 - fields of this class
         """
@@ -138,7 +144,14 @@ class Settings:
 
 
 _MAY_BE_ZERO = frozenset(
-    {"cache_bytes", "max_redirects", "backoff_seconds", "backoff_most_seconds", "retry_after_most_seconds"}
+    {
+        "cache_bytes",
+        "worker_cache_bytes",
+        "max_redirects",
+        "backoff_seconds",
+        "backoff_most_seconds",
+        "retry_after_most_seconds",
+    }
 )
 
 

@@ -278,6 +278,12 @@ class LoadDesk:
         """Say whether it is the one of its key."""
         return self._loads.get(load.key) is load
 
+    def orphan(self) -> None:
+        """Settle all handles in a forked child."""
+        for load in tuple(self._unsettled):
+            for handle in load._handles:
+                handle._orphan()
+
     def close(self) -> None:
         """Start nothing any more, and cancel what is under way for everybody."""
         with self.lock:

@@ -77,7 +77,9 @@ def complete_volume(
 
     def work(load: SharedLoad[Volume]) -> Volume:
         assembly = volume._assembly
-        fill_volume(volume, load, LoadContext(session, load, assembly.options, assembly))
+        with assembly.filled_by(load):
+            if assembly.missing:
+                fill_volume(volume, load, LoadContext(session, load, assembly.options, assembly))
         return volume
 
     return session.desk.join_or_start(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from loadstone.shared_load import SharedLoad
 
-__all__ = ["Strand", "current_load", "current_strand", "waiting", "working"]
+__all__ = ["Strand", "current_load", "current_strand", "forget_strands", "waiting", "working"]
 
 _lock = threading.Lock()
 _current: ContextVar[Strand | None] = ContextVar("loadstone_strand", default=None)
@@ -107,7 +107,7 @@ def _way(node: SharedLoad[Any] | Strand, target: Strand) -> list[str] | None:
     return None
 
 
-def forget() -> None:
+def forget_strands() -> None:
     """Start anew in a forked child, where no thread of the parent works any more."""
     global _lock  # noqa: PLW0603 - the one of the process, which somebody may have held at that moment
     _lock = threading.Lock()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,10 +13,11 @@ import numpy.typing as npt
 from loadstone import pixels
 from loadstone.errors import LimitError
 from loadstone.image import Image, LoaderInfo, Quality
+from loadstone.permits import Gate
 from loadstone.volume.block import Block
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Hashable, Iterator, Sequence
 
     from loadstone.cache import Reservation
     from loadstone.errors import LoadstoneError
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from loadstone.hookspecs import ImageStack, VoxelSource
     from loadstone.options import LoadOptions
     from loadstone.session import Session
+    from loadstone.shared_load import SharedLoad
     from loadstone.volume.plan import VolumePlan
 
 __all__ = ["Assembly"]
@@ -77,7 +80,17 @@ class Assembly:
         self._index_of = {image_id: index for index, image_id in enumerate(plan.image_ids)}
         self._templates: list[Image | None] = [None] * plan.count
         self._lock = threading.Lock()
+        self._gate = Gate(1)
         self._done = 0
+
+    @contextmanager
+    def filled_by(self, load: SharedLoad[Any]) -> Iterator[None]:
+        """Keep other loads from filling the same memory: one waits here until the other has really ended."""
+        self._gate.acquire((0, 0), load.token)
+        try:
+            yield
+        finally:
+            self._gate.release()
 
     @property
     def done(self) -> int:

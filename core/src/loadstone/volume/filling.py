@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from loadstone.errors import LoadCancelled, LoadstoneError, PluginContractError
 from loadstone.events import VolumeLoaded, VolumeModified, VolumeWidened
 from loadstone.hookspecs import VoxelSource
 from loadstone.ids import ImageId, lane_of
-from loadstone.image_loading import answered, checked_image
+from loadstone.image_loading import answered, checked_image, closing_at_once
 from loadstone.load_object import Progress
 from loadstone.parallel import run_parallel
 
@@ -56,8 +57,13 @@ class _Filling:
         if self.session.events.wants(VolumeModified):
             self.session.events.emit(VolumeModified(self.volume, (index,)))
 
-    def widened(self) -> None:
-        """Tell everybody that the volume has a new array."""
+    def widen(self) -> None:
+        """Make the array anew with a wider dtype, and tell everybody."""
+        try:
+            self.assembly.widen()
+        except LoadstoneError as error:
+            self.errors.append(error)
+            return
         if self.session.events.wants(VolumeWidened):
             self.session.events.emit(VolumeWidened(self.volume))
 
@@ -75,8 +81,7 @@ def _fill_images(filling: _Filling, loader: ImageLoader, context: LoadContext) -
         _run_batches(filling, loader, context, ids)
         if not assembly.misfits:
             return
-        assembly.widen()
-        filling.widened()
+        filling.widen()
 
 
 def _run_batches(
@@ -97,11 +102,11 @@ def _run_batches(
 
 def _single(filling: _Filling, load: ImageLoad, context: LoadContext, image_id: ImageId) -> None:
     try:
-        answer = load(image_id, context.for_image(image_id))
-        _place(filling, image_id, answered(answer, context, filling.load, lambda _: None))
+        answer = answered(load(image_id, context.for_image(image_id)), context, filling.load, lambda _: None)
+        _place(filling, image_id, checked_image(answer, image_id))
     except LoadCancelled:
         raise
-    except Exception as error:  # noqa: BLE001 - the boundary of the plugin
+    except BaseException as error:  # noqa: BLE001 - the boundary of the plugin
         filling.failed(error, image_id)
 
 
@@ -110,21 +115,23 @@ def _batch(filling: _Filling, load_many: ImageLoadMany, context: LoadContext, id
     waiting: deque[tuple[ImageId, object]] = deque()
     expected = set(ids)
     try:
-        for image_id, answer in load_many(ids, context):
-            context.raise_if_cancelled()
-            if image_id not in expected:
-                raise PluginContractError(  # noqa: TRY301 - ends the batch like whatever the plugin raises
-                    f"load_many gave {image_id}, which it was not asked for"
-                )
-            expected.discard(image_id)
-            waiting.append((image_id, answer))
-            if len(waiting) > READY_AHEAD or not _must_wait(answer):
-                _finish(filling, *waiting.popleft())
+        answers = load_many(ids, context)
+        with closing_at_once(answers):
+            for image_id, answer in answers:
+                context.raise_if_cancelled()
+                if image_id not in expected:
+                    raise PluginContractError(  # noqa: TRY301 - ends the batch like whatever the plugin raises
+                        f"load_many gave {image_id}, which it was not asked for"
+                    )
+                expected.discard(image_id)
+                waiting.append((image_id, answer))
+                if len(waiting) > READY_AHEAD or not _must_wait(answer):
+                    _finish(filling, *waiting.popleft())
         while waiting:
             _finish(filling, *waiting.popleft())
     except LoadCancelled:
         raise
-    except Exception as error:  # noqa: BLE001 - the boundary of the plugin
+    except BaseException as error:  # noqa: BLE001 - the boundary of the plugin
         for image_id in (*(each for each, _ in waiting), *expected):
             filling.failed(error, image_id)
         return
@@ -144,7 +151,7 @@ def _finish(filling: _Filling, image_id: ImageId, answer: object) -> None:
         _place(filling, image_id, checked_image(result() if result else answer, image_id))
     except LoadCancelled:
         raise
-    except Exception as error:  # noqa: BLE001 - the boundary of the plugin
+    except BaseException as error:  # noqa: BLE001 - the boundary of the plugin
         filling.failed(error, image_id)
 
 
@@ -162,13 +169,11 @@ def _fill_voxels(filling: _Filling, fill: VoxelFill, context: LoadContext) -> No
         try:
             _run_fill(filling, fill, context)
         except pixels.FrameDoesNotFit:
-            assembly.widen()
-            filling.widened()
-            continue
-        except Exception as error:  # noqa: BLE001 - the boundary of the plugin
+            filling.widen()
+        except BaseException as error:  # noqa: BLE001 - the boundary of the plugin
             filling.errors.append(typed_error(error, assembly.plan.volume_id))
-            assembly.clear_missing()
-        return
+        if filling.errors or not assembly.missing:
+            return
 
 
 def _run_fill(filling: _Filling, fill: VoxelFill, context: LoadContext) -> None:
@@ -178,19 +183,27 @@ def _run_fill(filling: _Filling, fill: VoxelFill, context: LoadContext) -> None:
     stored_slices = stored.reshape(-1, *assembly.plan.slice_shape)
     arrived: set[int] = set()
     expected = 0
-    for index in fill(stored, context):
-        context.raise_if_cancelled()
-        arrived.add(range(len(stored_slices))[index])
-        while expected in arrived:
-            values = stored_slices[expected] if plan.in_place else stored_slices[expected].copy()
-            pixels.scale_into(plan, values, assembly.block.slices[expected])
-            assembly.finish(expected)
-            filling.arrived(expected)
-            expected += 1
+    indices = fill(stored, context)
+    with closing_at_once(indices):
+        for index in indices:
+            context.raise_if_cancelled()
+            arrived.add(_checked(index, len(stored_slices), assembly.plan.volume_id))
+            while expected in arrived:
+                values = stored_slices[expected] if plan.in_place else stored_slices[expected].copy()
+                pixels.scale_into(plan, values, assembly.block.slices[expected])
+                assembly.finish(expected)
+                filling.arrived(expected)
+                expected += 1
     if expected < len(stored_slices):
         raise PluginContractError(
             f"fill gave {expected} of {len(stored_slices)} images", source=assembly.plan.volume_id
         )
+
+
+def _checked(index: object, count: int, volume_id: str) -> int:
+    if isinstance(index, int | np.integer) and 0 <= index < count:
+        return int(index)
+    raise PluginContractError(f"fill gave the index {index!r} of {count} images", source=volume_id)
 
 
 def _stored_memory(array: npt.NDArray[Any], plan: pixels.ScalePlan) -> npt.NDArray[Any]:
@@ -230,12 +243,18 @@ def fill_volume(
             _fill_images(filling, registration.record, context)
     finally:
         context.close()
+        assembly.clear_missing()
     load.token.raise_if_cancelled()
     assembly.errors = tuple(filling.errors)
     if filling.errors and collect:
         return
     if filling.errors:
-        error = filling.errors[0]
-        error.volume, error.missing = volume, volume.missing
-        raise error
+        raise _failure(volume, filling.errors[0]) from filling.errors[0].__cause__
     session.events.emit(VolumeLoaded(volume))
+
+
+def _failure(volume: Volume, error: LoadstoneError) -> LoadstoneError:
+    """Return the error that carries the volume: a copy, for the volume keeps the error itself."""
+    failure = copy.copy(error)
+    failure.volume, failure.missing = volume, volume.missing
+    return failure

@@ -118,9 +118,10 @@ class VolumeLoading:
                 self.session, plan, self.wish.options, chosen=chosen, key=key, reservation=reservation
             )
             volume = Volume(assembly, info)
-            self.load.offer(volume)
-            images.place(assembly)
-            fill_volume(volume, self.load, context, collect=self.wish.collect)
+            with assembly.filled_by(self.load):
+                self.load.offer(volume)
+                images.place(assembly)
+                fill_volume(volume, self.load, context, collect=self.wish.collect)
             assembly.files = context.files
             self._keep(volume, key)
         finally:
