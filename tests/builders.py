@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,12 +74,14 @@ def ct_slice(stored: npt.NDArray[np.uint16], **attributes: Any) -> Dataset:
     return dataset
 
 
-def write(dataset: Dataset, path: Path, syntax: str = ExplicitVRLittleEndian) -> Path:
-    """Write a data set as a Part-10 file."""
+def part10(dataset: Dataset, syntax: str = ExplicitVRLittleEndian) -> bytes:
+    """Return the bytes of a Part-10 file."""
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = UID(syntax)
-    dataset.save_as(path, enforce_file_format=True)
-    return path
+    file = BytesIO()
+    # A private syntax is written as what nearly all private ones are.
+    dataset.save_as(file, enforce_file_format=True, implicit_vr=False, little_endian=True)
+    return file.getvalue()
 
 
 def write_ct(
@@ -123,7 +126,7 @@ def write_ct(
             ImageOrientationPatient=decimals([*axes[:, 0], *axes[:, 1]]),
             ImagePositionPatient=decimals(np.asarray(origin) + k * spacing[2] * axes[:, 2]),
         )
-        write(dataset, folder / f"{name}.dcm")
+        (folder / f"{name}.dcm").write_bytes(part10(dataset))
     return stored
 
 
