@@ -3,11 +3,11 @@
 from pathlib import Path
 from shutil import copy, copytree
 
-from nibabel.testing import data_path
+import nibabel
 from pydicom.data import get_testdata_file
 
 dicom = Path(str(get_testdata_file("CT_small.dcm"))).parent
-nifti = Path(str(data_path))
+nifti = Path(nibabel.__file__).parent / "tests" / "data"
 
 copy(dicom / "CT_small.dcm", "slice.dcm")  # one CT slice
 copytree(dicom / "dicomdirtests" / "98892001" / "CT5N", "ct")  # a CT series of 5 slices
