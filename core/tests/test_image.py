@@ -206,3 +206,10 @@ def test_a_notebook_shows_what_display_gives(pixels: AnyArray, mode: str) -> Non
         assert np.array_equal(np.asarray(opened), image.display())
 
     assert np.array_equal(np.asarray(image.to_pil()), image.display())
+
+
+def test_colour_of_12_bits_is_shown_bright() -> None:
+    """White is the highest value of the bits stored, not of the dtype that holds them."""
+    image = Image(np.full((2, 2, 3), 4095, np.uint16), photometric_interpretation="RGB", bits_stored=12)
+
+    assert (image.display() == 255).all()

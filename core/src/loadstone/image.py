@@ -191,6 +191,7 @@ class Image:
             window=window,
             padding=self._shown_padding,
             inverted=self.inverted != (self.photometric_interpretation == "MONOCHROME1"),
+            bits_stored=self.bits_stored,
         )
 
     def to_pil(self, window: Window | tuple[float, float] | None = None) -> PilImage:

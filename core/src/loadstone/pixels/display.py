@@ -37,6 +37,7 @@ def display(
     window: Window | tuple[float, float] | None,
     padding: tuple[float, float] | None,
     inverted: bool,
+    bits_stored: int | None = None,
 ) -> Shades:
     """
     Return the image as it is meant to be shown.
@@ -45,7 +46,7 @@ def display(
     ----------
     pixels
         ``(rows, columns)``, or ``(rows, columns, 3 or 4)``: colour, to which nothing below applies. It stays
-        as it is in uint8; other integers are scaled by the highest value of their dtype; floats are taken to
+        as it is in uint8; other integers are scaled by the highest value of `bits_stored`; floats are taken to
         go up to 1, 255 or 65535, the first that none of them exceeds.
     voi_lut
         The VOI LUT wins over the windows, of which the first possible one is used; without any,
@@ -58,6 +59,8 @@ def display(
         inverted or not, and so is NaN.
     inverted
         Whether low values are bright.
+    bits_stored
+        Bits of a colour sample that carry a value; None: all of its dtype.
 
     Returns
     -------
@@ -70,7 +73,7 @@ def display(
         If the given window is impossible.
     """
     if pixels.ndim == 3:
-        return _colour(pixels)
+        return _colour(pixels, bits_stored)
     values = np.abs(pixels) if pixels.dtype.kind == "c" else pixels
     shades = _shaded(values, _shading(values, voi_lut, window, padding))
     if inverted:
@@ -159,17 +162,18 @@ def _described(window: Window) -> str:
     return f"the {window.function} window with center {window.center} and width {window.width}"
 
 
-def _colour(pixels: AnyArray) -> Shades:
+def _colour(pixels: AnyArray, bits_stored: int | None) -> Shades:
     if pixels.dtype == np.uint8:
         return pixels
-    return _shaded(pixels, partial(stretched, low=0.0, high=_white(pixels)))
+    return _shaded(pixels, partial(stretched, low=0.0, high=_white(pixels, bits_stored)))
 
 
-def _white(pixels: AnyArray) -> float:
+def _white(pixels: AnyArray, bits_stored: int | None) -> float:
     if pixels.dtype.kind == "b":
         return 1.0
     if pixels.dtype.kind in "iu":
-        return float(np.iinfo(pixels.dtype).max)
+        highest = float(np.iinfo(pixels.dtype).max)
+        return highest if bits_stored is None else min(highest, 2.0**bits_stored - 1)
     _, highest = value_range(pixels, None)
     return next((white for white in (1.0, 255.0, 65535.0) if not highest > white), highest)
 
