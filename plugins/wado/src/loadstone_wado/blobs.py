@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 import threading
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from loadstone.errors import FetchError
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 __all__ = ["Blob", "FileBlob", "MemoryBlob", "as_stream"]
 
 _HAS_POSITIONED_READS = hasattr(os, "preadv")
+_OPEN: Final = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
+"""Without waiting: a named pipe would block until somebody writes into it."""
 
 
 class Blob(Protocol):
@@ -86,10 +89,13 @@ class FileBlob:
         self._lock = threading.Lock()
         self._descriptor = -1
         try:
-            self._descriptor = os.open(self.source, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+            self._descriptor = os.open(self.source, _OPEN)
             self.status = os.fstat(self._descriptor)
         except OSError as error:
             raise _unreadable(error, self.source) from error
+        if not stat.S_ISREG(self.status.st_mode):
+            self.close()
+            raise FetchError("it is no regular file", source=self.source, hint="Check the path.")
         self.size = self.status.st_size
 
     def read(self, offset: int, length: int) -> bytes:

@@ -7,18 +7,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from loadstone import (
-    Image,
-    ImageId,
-    ImageStack,
-    InvalidIdError,
-    LoadstoneError,
-    VolumeId,
-)
-from loadstone.geometry import Finding, FindingKind
+from loadstone import LoadCancelled, LoadstoneError
 from loadstone.ids import path_of, rest_of
 from loadstone_wado.decode import decode_frame, is_direct, load_frame
-from loadstone_wado.ids import frame_of
+from loadstone_wado.ids import Selection, frame_of
 from loadstone_wado.modules import frame_modules
 from loadstone_wado.series import Member, stacks_of
 from loadstone_wado.sources.file import StoredObject, file_status, stored_object
@@ -27,7 +19,7 @@ from loadstone_wado.sources.folder import Folder, scan_folder
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from loadstone import LoadContext
+    from loadstone import Image, ImageId, ImageStack, LoadContext, VolumeId
     from loadstone.metadata import Modules
 
 __all__ = ["canonical", "load", "load_many", "metadata", "open_volumes"]
@@ -40,7 +32,16 @@ def canonical(image_id: ImageId) -> str:
 
 def load(image_id: ImageId, context: LoadContext) -> Image:
     """Load one frame of a file."""
-    return _load(image_id, context)
+    number = frame_of(image_id)
+    stored = stored_object(path_of(image_id.locator), context)
+    scaled = context.options.scaled
+    allocate = partial(context.allocate, image_id=image_id)
+    with context.reading(), stored.frames() as reader:
+        if is_direct(stored.instance, scaled=scaled):
+            return load_frame(reader, number, scaled=scaled, allocate=allocate)
+        encoded = reader.read(number)
+    with context.computing():
+        return decode_frame(stored.instance, number, encoded, scaled=scaled, allocate=allocate)
 
 
 def load_many(
@@ -49,22 +50,11 @@ def load_many(
     """Load frames of files, one after the other."""
     for image_id in image_ids:
         try:
-            yield image_id, _load(image_id, context)
+            yield image_id, load(image_id, context)
+        except LoadCancelled:
+            raise
         except LoadstoneError as error:
             yield image_id, error
-
-
-def _load(image_id: ImageId, context: LoadContext) -> Image:
-    stored = stored_object(path_of(image_id.locator), context)
-    number = frame_of(image_id)
-    scaled = context.options.scaled
-    allocate = partial(context.allocate, image_id=image_id)
-    with stored.frames() as reader, context.reading():
-        if is_direct(stored.instance, scaled=scaled):
-            return load_frame(reader, number, scaled=scaled, allocate=allocate)
-        encoded = reader.read(number)
-    with context.computing():
-        return decode_frame(stored.instance, number, encoded, scaled=scaled, allocate=allocate)
 
 
 def metadata(image_ids: Sequence[ImageId], context: LoadContext) -> Mapping[ImageId, Modules]:
@@ -89,26 +79,19 @@ def open_volumes(volume_id: VolumeId, context: LoadContext) -> Iterable[ImageSta
     LoadstoneError
         As `scan_folder` and `stored_object`.
     """
-    locator, selection = volume_id.split("series", "stack")
+    locator, selection = Selection.of(volume_id, "series", "stack")
     path = path_of(locator)
-    series = selection.get("series")
-    stack = volume_id.number("stack", selection["stack"], least=1) if "stack" in selection else None
     if stat.S_ISDIR(file_status(path).st_mode):
         folder = _folder(path, context)
-        members, findings = [_member(each) for each in folder.objects], _findings(folder)
+        members, findings = [_member(each) for each in folder.objects], folder.left_out.findings()
     else:
         members, findings = [_member(stored_object(path, context))], ()
         _ = members[0].instance.layout
-    stacks = stacks_of(members, f"dicomfile:{locator}", series=series, stack=stack, findings=findings)
-    if not stacks:
-        everything = "\n  ".join(each.volume_id for each in stacks_of(members, f"dicomfile:{locator}"))
-        raise InvalidIdError(
-            "there is no such series or stack", source=volume_id, hint=f"There are:\n  {everything}"
-        )
-    return stacks
+    return stacks_of(members, f"dicomfile:{locator}", selection, findings=findings)
 
 
 def _folder(path: str, context: LoadContext) -> Folder:
+    """Return what a folder holds now, and keep its headers while there is room."""
     folder = scan_folder(str(Path(path).absolute()), context)
     contents = hash(tuple(each.state for each in folder.objects))
     return context.source(("folder", path, contents), lambda: folder)
@@ -119,17 +102,3 @@ def _member(stored: StoredObject) -> Member:
     if stored.instance.number_of_frames == 1:
         return Member(stored.instance, partial("dicomfile:{0}".format, rest))
     return Member(stored.instance, partial("dicomfile:{0}?frame={1}".format, rest))
-
-
-def _findings(folder: Folder) -> tuple[Finding, ...]:
-    """Say what was passed over."""
-    notes = [
-        (folder.not_dicom, "files are no DICOM objects"),
-        (folder.not_images, "DICOM files hold no image"),
-        (folder.duplicates, "files are copies of others"),
-    ]
-    found = [
-        Finding(FindingKind.NOTED, f"{count} {what} and were left out") for count, what in notes if count
-    ]
-    found += [Finding(FindingKind.NOTED, f"a file was left out: {error}") for error in folder.damaged]
-    return tuple(found)

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Self
 
 from loadstone import InvalidIdError
+from loadstone.transport import redact
 
 if TYPE_CHECKING:
-    from loadstone import ImageId
+    from loadstone import ImageId, VolumeId
     from loadstone.ids import LoadId
 
-__all__ = ["RsUrl", "frame_of"]
+__all__ = ["RsUrl", "Selection", "frame_of"]
 
 _RS = re.compile(
-    r"(?P<root>https?://[^?#]+?)/studies/(?P<study>[^/?#]+)/series/(?P<series>[^/?#]+)"
-    r"(?:/instances/(?P<instance>[^/?#]+)(?:/frames/(?P<frame>[0-9]+))?)?/?(?P<query>\?[^#]*)?\Z"
+    r"(?P<root>(?i:https?)://[^?#]+?)/studies/(?P<study>[^/?#]+)/series/(?P<series>[^/?#]+)"
+    r"(?:/instances/(?P<instance>[^/?#]+)(?:/frames/(?P<frame>[0-9]{1,9}))?)?/?(?P<query>\?[^#]*)?\Z"
 )
 
 
@@ -31,8 +32,59 @@ def frame_of(image_id: ImageId) -> int:
     """
     frame = image_id.frame
     if frame == 0:
-        raise InvalidIdError("frames of DICOM objects count from 1", source=image_id)
+        raise _counts_from_one(image_id)
     return frame or 1
+
+
+def _counts_from_one(load_id: LoadId) -> InvalidIdError:
+    return InvalidIdError("frames of DICOM objects count from 1", source=redact(load_id))
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What a volume id picks among the volumes of a place."""
+
+    series: str | None = None
+    """Series Instance UID; None: any."""
+    stack: int | None = None
+    """Which stack of the series, from 1; None: any."""
+
+    @classmethod
+    def of(cls, volume_id: VolumeId, *names: str) -> tuple[str, Self]:
+        """
+        Take the selections off an id.
+
+        Parameters
+        ----------
+        volume_id
+            The id.
+        *names
+            The selections that it may have: ``series``, ``stack``.
+
+        Returns
+        -------
+        rest : str
+            The rest of the id without them.
+        selection : Selection
+            What they say.
+
+        Raises
+        ------
+        InvalidIdError
+            If the stack is no number, or the id names a frame.
+        """
+        rest, found = volume_id.split("frame", *names)
+        if "frame" in found:
+            raise no_volume(volume_id)
+        stack = volume_id.number("stack", found["stack"], least=1) if "stack" in found else None
+        return rest, cls(found.get("series"), stack)
+
+
+def no_volume(volume_id: VolumeId) -> InvalidIdError:
+    """Return the error for a volume id that names a frame."""
+    return InvalidIdError(
+        "this names a frame, not a volume", source=redact(volume_id), hint="Use load_image for a frame."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,39 +99,69 @@ class RsUrl:
     """Series Instance UID."""
     instance: str = ""
     """SOP Instance UID; empty for a whole series."""
-    frame: int = 1
-    """Frame, from 1."""
+    frame: int = 0
+    """Frame, from 1; 0 where the URL names none."""
     query: str = ""
     """``?…`` as it was, or empty."""
 
     @classmethod
-    def of(cls, load_id: LoadId, rest: str) -> RsUrl:
+    def of_image(cls, image_id: ImageId) -> Self:
         """
-        Take the rest of an id apart.
+        Take the id of a frame apart; an instance without a frame stands for its first.
+
+        Raises
+        ------
+        InvalidIdError
+            If it is no URL of a frame or an instance.
+        """
+        url = cls._of(image_id, image_id.locator)
+        if not url.instance:
+            raise InvalidIdError(
+                "this names a series, not an image",
+                source=redact(image_id),
+                hint="Use load_volume, or image_ids() for the ids of its images.",
+            )
+        if url.frame and image_id.frame is not None:
+            raise InvalidIdError("this names a frame twice", source=redact(image_id))
+        return url if url.frame else replace(url, frame=frame_of(image_id))
+
+    @classmethod
+    def of_volume(cls, volume_id: VolumeId, rest: str) -> Self:
+        """
+        Take the id of a series or an instance apart.
+
+        Parameters
+        ----------
+        volume_id
+            The id.
+        rest
+            What stands behind its scheme, without selections.
 
         Raises
         ------
         InvalidIdError
             If it is no such URL.
         """
+        url = cls._of(volume_id, rest)
+        if url.frame:
+            raise no_volume(volume_id)
+        return url
+
+    @classmethod
+    def _of(cls, load_id: LoadId, rest: str) -> Self:
         found = _RS.match(rest)
         if found is None:
             raise InvalidIdError(
                 "this is no WADO-RS URL of a series, an instance or a frame",
-                source=str(load_id),
+                source=redact(load_id),
                 hint="Write wadors:https://host/root/studies/…/series/…[/instances/…[/frames/1]].",
             )
-        frame = int(found["frame"] or 1)
-        if frame == 0:
-            raise InvalidIdError("frames of DICOM objects count from 1", source=str(load_id))
-        return cls(
-            found["root"],
-            found["study"],
-            found["series"],
-            found["instance"] or "",
-            frame,
-            found["query"] or "",
+        if found["frame"] is not None and int(found["frame"]) == 0:
+            raise _counts_from_one(load_id)
+        root, study, series, instance, frame, query = found.group(
+            "root", "study", "series", "instance", "frame", "query"
         )
+        return cls(root, study, series, instance or "", int(frame or 0), query or "")
 
     @property
     def series_url(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from loadstone import ImageLoader, VolumeLoader, hookimpl
-from loadstone_wado import files, rs, uri
+from loadstone_wado import files, rs, rs_many, uri
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -39,7 +39,7 @@ def loadstone_image_loaders() -> Iterable[ImageLoader]:
         ImageLoader(
             "wadors",
             rs.load,
-            load_many=rs.load_many,
+            load_many=rs_many.load_many,
             metadata=rs.metadata,
             canonical=rs.canonical,
             summary="DICOM frames over WADO-RS",

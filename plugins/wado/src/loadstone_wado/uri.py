@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from loadstone import Image, ImageId, ImageStack, InvalidIdError, VolumeId
-from loadstone_wado.decode import decode_frame
-from loadstone_wado.ids import frame_of
+from loadstone import InvalidIdError
+from loadstone.transport import redact
+from loadstone_wado.decode import load_frame
+from loadstone_wado.dicomweb.ladder import refuse_text
+from loadstone_wado.ids import Selection, frame_of
 from loadstone_wado.modules import frame_modules
 from loadstone_wado.part10 import Part10
 from loadstone_wado.series import Member, stacks_of
@@ -15,10 +18,14 @@ from loadstone_wado.series import Member, stacks_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from loadstone import LoadContext
+    from loadstone import Image, ImageId, ImageStack, LoadContext, VolumeId
+    from loadstone.ids import LoadId
     from loadstone.metadata import Modules
 
 __all__ = ["canonical", "load", "metadata", "open_volumes"]
+
+_IS_SERVICE: Final = re.compile(r"[?&]requestType=WADO(?:&|\Z)", re.IGNORECASE)
+_NAMES_CONTENT: Final = re.compile(r"[?&]contentType=", re.IGNORECASE)
 
 
 def canonical(image_id: ImageId) -> str:
@@ -28,25 +35,18 @@ def canonical(image_id: ImageId) -> str:
 
 def load(image_id: ImageId, context: LoadContext) -> Image:
     """Load one frame of an object that is fetched once for all its frames."""
-    part10 = _fetched(_url(image_id, image_id.locator), context)
     number = frame_of(image_id)
+    part10 = _fetched(image_id, image_id.locator, context)
     with context.computing():
-        return decode_frame(
-            part10.instance,
-            number,
-            part10.frames.read(number),
-            scaled=context.options.scaled,
-            allocate=context.allocate,
-        )
+        return load_frame(part10.frames, number, scaled=context.options.scaled, allocate=context.allocate)
 
 
 def metadata(image_ids: Sequence[ImageId], context: LoadContext) -> Mapping[ImageId, Modules]:
     """Describe frames; the object is fetched for that, and kept while there is room."""
+    scaled = context.options.scaled
     return {
         image_id: frame_modules(
-            _fetched(_url(image_id, image_id.locator), context).instance,
-            frame_of(image_id),
-            scaled=context.options.scaled,
+            _fetched(image_id, image_id.locator, context).instance, frame_of(image_id), scaled=scaled
         )
         for image_id in image_ids
     }
@@ -54,27 +54,31 @@ def metadata(image_ids: Sequence[ImageId], context: LoadContext) -> Mapping[Imag
 
 def open_volumes(volume_id: VolumeId, context: LoadContext) -> Iterable[ImageStack]:
     """Describe the volumes of an object."""
-    locator, selection = volume_id.split("stack")
-    stack = volume_id.number("stack", selection["stack"], least=1) if selection else None
-    instance = _fetched(_url(volume_id, locator), context).instance
+    locator, selection = Selection.of(volume_id, "stack")
+    instance = _fetched(volume_id, locator, context).instance
     _ = instance.layout
     separator = "&" if "?" in locator else "?"
-    name = f"wadouri:{locator}"
-    image_id = partial("{0}{1}frame={2}".format, name, separator)
-    return stacks_of([Member(instance, image_id)], name, separator=separator, stack=stack)
+    place = f"wadouri:{locator}"
+    member = Member(instance, partial("{0}{1}frame={2}".format, place, separator))
+    return stacks_of([member], place, selection, separator=separator)
 
 
-def _url(load_id: ImageId | VolumeId, locator: str) -> str:
+def _fetched(load_id: LoadId, locator: str, context: LoadContext) -> Part10:
     if not locator.lower().startswith(("http://", "https://")):
         raise InvalidIdError(
-            "there is no http(s) URL behind wadouri:", source=str(load_id), hint="Write wadouri:https://…"
+            "there is no http(s) URL behind wadouri:", source=redact(load_id), hint="Write wadouri:https://…"
         )
-    return locator
 
-
-def _fetched(url: str, context: LoadContext) -> Part10:
     def fetch() -> Part10:
-        answer = context.fetch(url, headers={"Accept": "application/dicom, */*;q=0.5"})
-        return Part10.from_bytes(answer.body, context.settings, source=answer.url)
+        answer = context.fetch(_asking_for_dicom(locator), headers={"Accept": "*/*"})
+        refuse_text(answer)
+        return Part10.from_bytes(answer.body, context.settings, source=redact(answer.url))
 
-    return context.source(("wadouri", url), fetch)
+    return context.source(("wadouri", locator), fetch)
+
+
+def _asking_for_dicom(url: str) -> str:
+    """Name the content type: a WADO-URI service sends a JPEG without one (DICOM PS3.18 9.1.2.2.1)."""
+    if _IS_SERVICE.search(url) and not _NAMES_CONTENT.search(url):
+        return f"{url}&contentType=application/dicom"
+    return url

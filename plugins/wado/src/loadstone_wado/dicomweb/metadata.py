@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakValueDictionary
 
-from loadstone import DecodeError, FetchError, IntegrityError, LimitError, StashKey
+from loadstone import FetchError, IntegrityError, LimitError, MetadataError, StashKey
+from loadstone.transport import redact
+from loadstone_wado.dicomweb.bulkdata import bulk_data_url, fetch_bulk_data
+from loadstone_wado.dicomweb.json_objects import fetch_objects
 from loadstone_wado.instance import Instance
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
-    from loadstone import LoadContext
+    from loadstone import LoadContext, Session
     from loadstone_wado.ids import RsUrl
 
 __all__ = ["Described", "instance_at", "series_at"]
+
+_REFUSED: Final = frozenset({400, 404, 405, 406, 413, 415, 500, 501})
+"""Statuses with which servers refuse the metadata of a whole series."""
+_PARSED: Final = 4
+"""How much more memory parsed JSON takes than its text."""
+_UID = "00080018"
 
 _KNOWN: StashKey[WeakValueDictionary[str, Instance]] = StashKey()
 
@@ -28,7 +36,7 @@ class Described:
     instances: dict[str, Instance]
     """By SOP Instance UID, in the order of the answer."""
     nbytes: int
-    """About how much memory they take: parsed JSON is several times larger than its text."""
+    """About how much memory they take."""
 
     def close(self) -> None:
         """Forget them."""
@@ -37,80 +45,109 @@ class Described:
 
 def series_at(url: RsUrl, context: LoadContext) -> dict[str, Instance]:
     """
-    Return the instances of a series.
+    Return the instances of a series: with one request, or one by one where a server refuses that.
 
     Raises
     ------
     FetchError
         If the server does not give its metadata.
-    DecodeError, IntegrityError, LimitError
+    DecodeError, IntegrityError, MetadataError, LimitError
         If the answer is not what it should be.
     """
-    known = _known(context)
 
     def fetch() -> Described:
-        described = _described(f"{url.series_url}/metadata{url.query}", context)
+        try:
+            described = _described(url.series_url, url, context)
+        except (FetchError, LimitError) as error:
+            if isinstance(error, FetchError) and error.status not in _REFUSED:
+                raise
+            described = _one_by_one(url, context, error)
+        known = _known(context)
         for uid, instance in described.instances.items():
-            known[f"{url.series_url}/instances/{uid}{url.query}"] = instance
+            known[_name(replace(url, instance=uid))] = instance
         return described
 
     return dict(context.source(("wadors", url.series_url, url.query), fetch).instances)
 
 
 def instance_at(url: RsUrl, context: LoadContext) -> Instance:
-    """Return one instance, from the metadata of its series if that is known; errors as `series_at`."""
+    """
+    Return one instance, from the metadata of its series if these are known; errors as `series_at`.
+
+    Raises
+    ------
+    IntegrityError
+        If the server describes another instance.
+    """
     known = _known(context)
-    name = f"{url.instance_url}{url.query}"
-    instance = known.get(name)
-    if instance is not None:
-        return instance
-
-    def fetch() -> Described:
-        return _described(f"{url.instance_url}/metadata{url.query}", context)
-
-    instances = context.source(("wadors", url.instance_url, url.query), fetch).instances
-    if url.instance not in instances:
-        raise IntegrityError(
-            f"the server described {len(instances)} other instances", source=url.instance_url
-        )
-    known[name] = instances[url.instance]
-    return instances[url.instance]
+    instance = known.get(_name(url))
+    if instance is None:
+        key = ("wadors", url.instance_url, url.query)
+        found = context.source(key, lambda: _described(url.instance_url, url, context)).instances
+        if url.instance not in found:
+            raise IntegrityError("the server described another instance", source=redact(url.instance_url))
+        instance = known[_name(url)] = found[url.instance]
+    return instance
 
 
 def _known(context: LoadContext) -> WeakValueDictionary[str, Instance]:
     return context.session.stash.setdefault(_KNOWN, WeakValueDictionary)
 
 
-def _described(url: str, context: LoadContext) -> Described:
-    answer = context.fetch(
-        url,
-        headers={"Accept": "application/dicom+json"},
-        max_bytes=context.settings.max_json_bytes,
-        accept_gzip=True,
-    )
-    objects = _objects(answer.body, answer.url)
+def _name(url: RsUrl) -> str:
+    return url.instance_url + url.query
+
+
+def _described(target: str, url: RsUrl, context: LoadContext) -> Described:
+    metadata_url = f"{target}/metadata"
+    objects, nbytes = fetch_objects(metadata_url + url.query, context)
+    if not objects:
+        raise FetchError("the server knows no such series or instance", source=redact(target), status=404)
+    fetch = _bulk_data(metadata_url, url.root, context.session)
     instances = {}
     for attributes in objects:
-        instance = Instance.from_json(attributes, context.settings, source=answer.url)
-        instances[instance.sop_instance_uid] = instance
-    if not instances:
-        raise FetchError(
-            "the server knows no such series or instance", source=answer.url, status=answer.status
-        )
-    return Described(instances, 4 * len(answer.body))
+        uid = _uid(attributes)
+        if not uid:
+            raise MetadataError("the server described an instance without UID", source=redact(target))
+        source = redact(replace(url, instance=uid).instance_url)
+        instances[uid] = Instance.from_json(attributes, context.settings, fetch=fetch, source=source)
+    return Described(instances, _PARSED * nbytes)
 
 
-def _objects(body: bytes, source: str) -> list[Mapping[str, Any]]:
+def _bulk_data(metadata_url: str, root: str, session: Session) -> Callable[[str], bytes]:
+    """Return what fetches bulk data when it is first needed."""
+    return lambda uri: fetch_bulk_data(bulk_data_url(uri, metadata_url, root), root, session)
+
+
+def _one_by_one(url: RsUrl, context: LoadContext, refusal: FetchError | LimitError) -> Described:
+    """Search for the instances of a series and ask for each by itself, several at a time."""
     try:
-        objects = json.loads(body)
-    except RecursionError as error:
-        raise LimitError("the metadata are nested too deeply", source=source) from error
-    except ValueError as error:
-        raise DecodeError(
-            "the metadata are no JSON", source=source, hint="Is this the URL of a DICOMweb service?"
-        ) from error
-    if isinstance(objects, dict):
-        objects = [objects]
-    if not isinstance(objects, list) or not all(isinstance(each, dict) for each in objects):
-        raise DecodeError("the metadata are no list of DICOM JSON objects", source=source)
-    return objects
+        uids = list(dict.fromkeys(_searched(url, context)))
+    except FetchError:
+        raise refusal from None
+    if not uids:
+        raise refusal
+    jobs = [context.submit(instance_at, replace(url, instance=uid), context, computes=False) for uid in uids]
+    instances = {uid: job.result() for uid, job in zip(uids, jobs, strict=True)}
+    return Described(instances, sum(instance.nbytes for instance in instances.values()))
+
+
+def _searched(url: RsUrl, context: LoadContext) -> Iterator[str]:
+    """Yield the UIDs of a series, page by page until one brings nothing new."""
+    seen: set[str] = set()
+    separator = "&" if url.query else "?"
+    while True:
+        page = f"{separator}offset={len(seen)}" if seen else ""
+        objects, _ = fetch_objects(f"{url.series_url}/instances{url.query}{page}", context)
+        new = {uid for each in objects if (uid := _uid(each))} - seen
+        if not new:
+            return
+        yield from new
+        seen |= new
+
+
+def _uid(attributes: Mapping[str, Any]) -> str:
+    element = attributes.get(_UID)
+    value = element.get("Value") if isinstance(element, dict) else None
+    first = value[0] if isinstance(value, list) and value else value
+    return first.strip("\0 ") if isinstance(first, str) else ""

@@ -3,23 +3,36 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from email.message import Message
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from loadstone import IntegrityError, LimitError
+from loadstone_wado.dicomweb.media import MediaType
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from loadstone import Settings
-    from loadstone.transport import HttpStream
 
-__all__ = ["Part", "media_type", "parts_of"]
+__all__ = ["Part", "Readable", "parts_of"]
 
 PIECE: Final = 256 * 1024
+"""Bytes that are read at a time."""
 MAX_HEADER: Final = 16 * 1024
-"""Bytes of the header of a part."""
-_END: Final = b"\r\n\r\n"
+"""Bytes of the header of a part, and of what may stand before the first one."""
+MAX_PADDING: Final = 256
+"""Spaces that may follow a boundary on its line."""
+
+
+class Readable(Protocol):
+    """A body: an `HttpStream` as it comes, or an `io.BytesIO`."""
+
+    def read1(self, size: int, /) -> bytes:
+        """Return at most `size` bytes as soon as there are any; none only at the end."""
+        ...
+
+    def readinto(self, buffer: memoryview, /) -> int:
+        """Fill `buffer`, less only at the end."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,29 +41,27 @@ class Part:
 
     headers: dict[str, str]
     """Fields by lower-case name."""
-    body: bytes | memoryview
+    body: memoryview
     """The bytes."""
 
 
-def media_type(content_type: str) -> tuple[str, dict[str, str]]:
-    """
-    Take a Content-Type apart: the type in lower case, and its parameters unquoted, by lower-case name.
-
-    Parameters that some servers put inside the quoted ``type`` parameter are found too.
-    """
-    message = Message()
-    message["Content-Type"] = content_type
-    parameters = {name.lower(): str(value) for name, value in (message.get_params() or [])[1:]}
-    inner = parameters.get("type", "")
-    if ";" in inner:
-        kind, found = media_type(inner)
-        parameters = {**found, **parameters, "type": kind}
-    return message.get_content_type(), parameters
-
-
-def parts_of(stream: HttpStream, settings: Settings) -> Iterator[Part]:
+def parts_of(stream: Readable, content_type: str, settings: Settings, *, source: str) -> Iterator[Part]:
     """
     Yield the parts of an answer as they arrive; an answer that is not multipart is its own only part.
+
+    A part that says its length is complete when its bytes are there: servers that forget the last boundary
+    lose nothing. Any other part ends only where a boundary follows.
+
+    Parameters
+    ----------
+    stream
+        The body.
+    content_type
+        Of the answer.
+    settings
+        Limits.
+    source
+        Where it comes from, for messages.
 
     Raises
     ------
@@ -59,66 +70,82 @@ def parts_of(stream: HttpStream, settings: Settings) -> Iterator[Part]:
     LimitError
         If there are too many parts, or one is too large.
     """
-    content_type = stream.headers.get("Content-Type", "")
-    kind, parameters = media_type(content_type)
-    if not kind.startswith("multipart/"):
-        yield Part({"content-type": content_type}, stream.read())
+    media = MediaType.of(content_type)
+    if not media.name.startswith("multipart/"):
+        yield Part({"content-type": content_type}, _whole(stream, settings.max_response_bytes, source))
         return
-    boundary = parameters.get("boundary", "")
+    boundary = media.parameters.get("boundary", "").encode("latin-1", "replace")
     if not boundary:
-        raise IntegrityError("the multipart answer names no boundary", source=stream.url)
-    yield from _Parser(stream, boundary.encode("latin-1"), settings).parts()
+        raise IntegrityError("the multipart answer names no boundary", source=source)
+    yield from _Parser(stream, boundary, settings, source).parts()
+
+
+def _whole(stream: Readable, limit: int, source: str) -> memoryview:
+    body = bytearray()
+    while piece := stream.read1(PIECE):
+        body += piece
+        if len(body) > limit:
+            raise _too_large("the answer", limit, source)
+    return memoryview(body)
+
+
+def _too_large(what: str, limit: int, source: str) -> LimitError:
+    return LimitError(
+        f"{what} is longer than {limit:,} bytes",
+        source=source,
+        hint="If that is right, raise max_response_bytes (LOADSTONE_MAX_RESPONSE_BYTES).",
+    )
 
 
 class _Parser:
     """Reads ahead in pieces; what was read and not used waits in a buffer."""
 
-    def __init__(self, stream: HttpStream, boundary: bytes, settings: Settings) -> None:
+    def __init__(self, stream: Readable, boundary: bytes, settings: Settings, source: str) -> None:
         self._stream = stream
         self._delimiter = b"\r\n--" + boundary
         self._settings = settings
+        self._source = source
         # The first delimiter may stand at the very start, without a line end before it.
         self._buffer = bytearray(b"\r\n")
+        self._ended = False
 
     def parts(self) -> Iterator[Part]:
         """Yield all parts."""
-        self._take_until(self._delimiter, MAX_HEADER, "the first boundary")
-        count = 0
-        while not self._at_end():
-            count += 1
-            if count > self._settings.max_parts:
-                raise LimitError(
-                    f"the answer has more than {self._settings.max_parts} parts", source=self._stream.url
-                )
+        self._until_boundary(MAX_HEADER, "what stands before the first part")
+        for _ in range(self._settings.max_parts):
+            if self._is_over():
+                return
             yield self._part()
+        if not self._is_over():
+            raise LimitError(
+                f"the answer has more than {self._settings.max_parts} parts",
+                source=self._source,
+                hint="If that is right, raise max_parts (LOADSTONE_MAX_PARTS).",
+            )
 
-    def _at_end(self) -> bool:
-        """Step over what follows a delimiter; say whether it was the last."""
-        self._fill(2)
-        after = bytes(self._buffer[:2])
-        if after == b"--":
+    def _is_over(self) -> bool:
+        """Step over what follows a boundary on its line; say whether it was the last one."""
+        if self._ended:
             return True
-        padding = self._take_until(b"\r\n", MAX_HEADER, "the end of a boundary line")
-        if padding.strip():
-            raise IntegrityError("a boundary line goes on behind the boundary", source=self._stream.url)
-        # The header block may be empty: then its end is found with the line end put back.
+        self._fill(2, "a boundary")
+        if self._buffer.startswith(b"--"):
+            return True
+        self._until(b"\r\n", MAX_HEADER, "the line of a boundary")
+        # A part without a header begins with an empty line: its end is found with the line end put back.
         self._buffer[:0] = b"\r\n"
         return False
 
     def _part(self) -> Part:
-        headers = _fields(self._take_until(_END, MAX_HEADER, "the header of a part"))
+        headers = _fields(self._until(b"\r\n\r\n", MAX_HEADER, "the header of a part"))
         length = headers.get("content-length", "")
-        if length.isascii() and length.isdecimal():
-            return Part(headers, memoryview(self._exactly(int(length))))
-        body = self._take_until(self._delimiter, self._settings.max_response_bytes, "a part")
-        return Part(headers, memoryview(body))
+        if length.isascii() and length.isdecimal() and len(length) < 19:
+            return Part(headers, self._exactly(int(length)))
+        return Part(headers, self._until_boundary(self._settings.max_response_bytes, "a part"))
 
-    def _exactly(self, length: int) -> bytearray:
-        """Take the body of a part whose length is known, and the delimiter behind it."""
+    def _exactly(self, length: int) -> memoryview:
+        """Take a body whose length is known, and the boundary behind it."""
         if length > self._settings.max_response_bytes:
-            raise LimitError(
-                f"a part of {length:,} bytes is larger than max_response_bytes", source=self._stream.url
-            )
+            raise _too_large("a part", self._settings.max_response_bytes, self._source)
         body = self._buffer[:length]
         del self._buffer[:length]
         while len(body) < length:
@@ -126,37 +153,63 @@ class _Parser:
             start = len(body)
             size = min(length - start, max(PIECE, start))
             body += bytes(size)
-            view = memoryview(body)
-            count = self._stream.readinto(view[start:])
-            view.release()
-            if count < size:
+            if self._stream.readinto(memoryview(body)[start:]) < size:
                 raise self._short(f"a part of {length:,} bytes")
-        self._fill(len(self._delimiter))
-        if not self._buffer.startswith(self._delimiter):
+        self._expect_boundary(length)
+        return memoryview(body)
+
+    def _expect_boundary(self, length: int) -> None:
+        size = len(self._delimiter)
+        while len(self._buffer) < size and self._more():
+            pass
+        if self._buffer.startswith(self._delimiter):
+            del self._buffer[:size]
+        elif len(self._buffer) < size and self._delimiter.startswith(self._buffer):
+            self._ended = True
+        else:
             raise IntegrityError(
                 f"no boundary follows the {length:,} bytes that the header of a part announces",
-                source=self._stream.url,
+                source=self._source,
             )
-        del self._buffer[: len(self._delimiter)]
-        return body
 
-    def _take_until(self, mark: bytes, most: int, what: str) -> bytearray:
+    def _until_boundary(self, limit: int, what: str) -> memoryview:
+        """Take what stands before the next boundary, and the boundary with it."""
+        start = 0
+        while not self._is_boundary(found := self._find(self._delimiter, start, limit, what), what):
+            start = found + 1
+        return self._taken(found, len(self._delimiter))
+
+    def _is_boundary(self, position: int, what: str) -> bool:
+        """Say whether a delimiter is alone on its line; pixels may hold what only begins like one."""
+        after = position + len(self._delimiter)
+        for end in range(after, after + MAX_PADDING):
+            self._fill(end + 2, what)
+            if self._buffer[end] not in b" \t":
+                return bytes(self._buffer[end : end + 2]) in {b"\r\n", b"--"}
+        return False
+
+    def _until(self, mark: bytes, limit: int, what: str) -> memoryview:
         """Take what stands before `mark`, and the mark with it."""
-        searched = 0
-        while (found := self._buffer.find(mark, searched)) < 0:
-            if len(self._buffer) > most + len(mark):
-                raise LimitError(f"{what} is longer than {most:,} bytes", source=self._stream.url)
-            searched = max(0, len(self._buffer) - len(mark) + 1)
+        return self._taken(self._find(mark, 0, limit, what), len(mark))
+
+    def _taken(self, length: int, mark: int) -> memoryview:
+        taken = self._buffer[:length]
+        del self._buffer[: length + mark]
+        return memoryview(taken)
+
+    def _find(self, mark: bytes, start: int, limit: int, what: str) -> int:
+        while (found := self._buffer.find(mark, start)) < 0:
+            start = max(start, len(self._buffer) - len(mark) + 1)
+            if start > limit:
+                raise _too_large(what, limit, self._source)
             if not self._more():
                 raise self._short(what)
-        taken = self._buffer[:found]
-        del self._buffer[: found + len(mark)]
-        return taken
+        return found
 
-    def _fill(self, size: int) -> None:
+    def _fill(self, size: int, what: str) -> None:
         while len(self._buffer) < size:
             if not self._more():
-                raise self._short("a boundary")
+                raise self._short(what)
 
     def _more(self) -> bool:
         data = self._stream.read1(PIECE)
@@ -164,13 +217,10 @@ class _Parser:
         return bool(data)
 
     def _short(self, what: str) -> IntegrityError:
-        return IntegrityError(f"the answer ends within {what}", source=self._stream.url)
+        return IntegrityError(f"the answer ends within {what}", source=self._source, hint="Try again.")
 
 
-def _fields(block: bytearray) -> dict[str, str]:
-    fields = {}
-    for line in bytes(block).decode("latin-1").split("\r\n"):
-        name, colon, value = line.partition(":")
-        if colon:
-            fields[name.strip().lower()] = value.strip()
-    return fields
+def _fields(block: memoryview) -> dict[str, str]:
+    lines = bytes(block).decode("latin-1").split("\r\n")
+    pairs = (line.partition(":") for line in lines)
+    return {name.strip().lower(): value.strip() for name, colon, value in pairs if colon}

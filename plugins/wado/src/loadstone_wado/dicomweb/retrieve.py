@@ -1,99 +1,126 @@
-"""Asking for frames and series: which Accept a server understands, and what comes back."""
+"""Asking for frames, instances and series, and reading what comes back."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from io import BytesIO
+from typing import TYPE_CHECKING
 
-from loadstone import FetchError, StashKey
+from loadstone import IntegrityError, LoadCancelled, LoadstoneError, MetadataError
+from loadstone.transport import redact
+from loadstone_wado.dicomweb.ladder import FRAME, INSTANCE, SERIES, Ladder, climb, refuse_text
 from loadstone_wado.dicomweb.multipart import Part, parts_of
+from loadstone_wado.dicomweb.syntax import syntax_of
+from loadstone_wado.frames import EncodedFrame
 from loadstone_wado.part10 import Part10
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from contextlib import AbstractContextManager
 
     from loadstone import LoadContext
-    from loadstone.transport import HttpStream
     from loadstone_wado.ids import RsUrl
+    from loadstone_wado.layout import PixelLayout
 
-__all__ = ["fetch_frame", "fetch_instance", "stream_series"]
-
-_FRAME_LADDER: Final = (
-    'multipart/related; type="application/octet-stream"; transfer-syntax=*',
-    "multipart/related; type=application/octet-stream; transfer-syntax=*",
-    'multipart/related; type="application/octet-stream"',
-    "*/*",
-)
-"""Accept headers in the order in which they are tried; servers differ in what they understand."""
-
-_OBJECT_LADDER: Final = (
-    'multipart/related; type="application/dicom"; transfer-syntax=*',
-    "multipart/related; type=application/dicom; transfer-syntax=*",
-    'multipart/related; type="application/dicom"',
-    "*/*",
-)
-
-_NOT_UNDERSTOOD: Final = frozenset({400, 406, 415})
-"""Statuses that say: ask in another way."""
-
-_RUNGS: StashKey[dict[tuple[str, str], int]] = StashKey()
+__all__ = ["fetch_frame", "fetch_instance", "stream_objects"]
 
 
-def fetch_frame(url: RsUrl, context: LoadContext) -> tuple[Part, str]:
+def fetch_frame(url: RsUrl, layout: PixelLayout, context: LoadContext) -> EncodedFrame:
     """
-    Return the bytes of a frame as the server stores them, and the Content-Type of the answer.
+    Return a frame as the server stores it.
+
+    Parameters
+    ----------
+    url
+        Of the frame.
+    layout
+        What it is to become.
+    context
+        Of the load.
 
     Raises
     ------
     FetchError
         If the server does not give it in any way.
-    IntegrityError, LimitError
-        If the answer is truncated, or too large.
+    IntegrityError, LimitError, DecodeError
+        If the answer is truncated, too large, or no pixels.
     """
-    with _asked(f"{url.frame_url}{url.query}", url.root, "frame", _FRAME_LADDER, context) as stream:
-        part = next(iter(parts_of(stream, context.settings)), None)
-        if part is None:
-            raise FetchError("the answer is empty", source=stream.url, status=stream.status)
-        return part, stream.headers.get("Content-Type", "")
+    part, content_type = _fetched(url.frame_url, FRAME, url, context)
+    return EncodedFrame(part.body, syntax_of(part, content_type, layout))
 
 
 def fetch_instance(url: RsUrl, context: LoadContext) -> Part10:
-    """Return a whole instance, which all its frames share; errors as `fetch_frame`."""
+    """
+    Return a whole instance, fetched once for all its frames; errors as `fetch_frame`.
+
+    Raises
+    ------
+    MetadataError
+        If it is another one.
+    """
 
     def fetch() -> Part10:
-        return next(_objects(f"{url.instance_url}{url.query}", url.root, context))
+        part, _ = _fetched(url.instance_url, INSTANCE, url, context)
+        source = redact(url.instance_url)
+        found = Part10.from_bytes(part.body, context.settings, source=source)
+        if found.instance.sop_instance_uid != url.instance:
+            raise MetadataError("the server sent another instance than the one asked for", source=source)
+        return found
 
     return context.source(("wadors object", url.instance_url, url.query), fetch)
 
 
-def stream_series(url: RsUrl, context: LoadContext) -> Iterator[Part10]:
-    """Yield the instances of a series as they arrive, in the server's order; errors as `fetch_frame`."""
-    return _objects(f"{url.series_url}{url.query}", url.root, context)
+def _fetched(target: str, ladder: Ladder, url: RsUrl, context: LoadContext) -> tuple[Part, str]:
+    """Fetch an answer of one part; return it with the Content-Type of the answer."""
+    answer = climb(
+        ladder,
+        url.root,
+        context.session,
+        lambda accept: context.fetch(target + url.query, headers={"Accept": accept}),
+    )
+    refuse_text(answer)
+    source, content_type = redact(answer.url), answer.headers.get("Content-Type", "")
+    for part in parts_of(BytesIO(answer.body), content_type, context.settings, source=source):
+        return part, content_type
+    raise IntegrityError("the answer has no parts", source=source)
 
 
-def _objects(target: str, root: str, context: LoadContext) -> Iterator[Part10]:
-    with _asked(target, root, "object", _OBJECT_LADDER, context) as stream:
-        count = 0
-        for part in parts_of(stream, context.settings):
-            count += 1
-            yield Part10.from_bytes(part.body, context.settings, source=stream.url)
-        if not count:
-            raise FetchError("the answer is empty", source=stream.url, status=stream.status)
+def stream_objects(target: str, url: RsUrl, context: LoadContext) -> Iterator[Part10]:
+    """
+    Yield the instances of a series, or the one instance, as they arrive, in the server's order.
 
+    What cannot be read is passed over: whoever needs it asks for it by itself, and is told why.
 
-def _asked(
-    target: str, root: str, kind: str, ladder: tuple[str, ...], context: LoadContext
-) -> AbstractContextManager[HttpStream]:
-    """Open an answer with the first Accept header that the server understands; the rung is remembered."""
-    rungs = context.session.stash.setdefault(_RUNGS, dict)
-    rung = rungs.get((root, kind), 0)
-    while True:
-        try:
-            stream = context.stream(target, headers={"Accept": ladder[rung]})
-        except FetchError as error:
-            if error.status not in _NOT_UNDERSTOOD or rung + 1 == len(ladder):
+    Parameters
+    ----------
+    target
+        URL of the series or instance.
+    url
+        Of something in it.
+    context
+        Of the load.
+
+    Raises
+    ------
+    FetchError
+        If the server does not give it in any way.
+    IntegrityError, LimitError, DecodeError
+        If the answer is truncated, too large, or holds no objects.
+    """
+    ladder = SERIES if target == url.series_url else INSTANCE
+    opened = climb(
+        ladder,
+        url.root,
+        context.session,
+        lambda accept: context.stream(target + url.query, headers={"Accept": accept}),
+    )
+    with opened as stream:
+        refuse_text(stream)
+        source, content_type = redact(stream.url), stream.headers.get("Content-Type", "")
+        for part in parts_of(stream, content_type, context.settings, source=source):
+            context.progress(stream.received, stream.length)
+            try:
+                found = Part10.from_bytes(part.body, context.settings, source=source)
+            except LoadCancelled:
                 raise
-            rung += 1
-        else:
-            rungs[root, kind] = rung
-            return stream
+            except LoadstoneError:
+                continue
+            yield found

@@ -6,36 +6,40 @@ from typing import TYPE_CHECKING, Final
 
 from loadstone import IntegrityError
 from loadstone_wado import transfer_syntaxes as ts
-from loadstone_wado.dicomweb.multipart import Part, media_type
+from loadstone_wado.dicomweb.media import MediaType
 
 if TYPE_CHECKING:
+    from loadstone_wado.dicomweb.multipart import Part
     from loadstone_wado.layout import PixelLayout
 
 __all__ = ["syntax_of"]
 
 _OF_MEDIA_TYPE: Final = {
-    "image/jpeg": "1.2.840.10008.1.2.4.50",
-    "image/x-jpeg": "1.2.840.10008.1.2.4.50",
-    "image/dicom-rle": "1.2.840.10008.1.2.5",
-    "image/x-dicom-rle": "1.2.840.10008.1.2.5",
-    "image/jls": "1.2.840.10008.1.2.4.80",
-    "image/x-jls": "1.2.840.10008.1.2.4.80",
-    "image/jll": "1.2.840.10008.1.2.4.70",
-    "image/x-jll": "1.2.840.10008.1.2.4.70",
-    "image/jp2": "1.2.840.10008.1.2.4.90",
-    "image/jpx": "1.2.840.10008.1.2.4.90",
-    "image/jphc": "1.2.840.10008.1.2.4.201",
-    "image/jxl": "1.2.840.10008.1.2.4.110",
+    "image/jpeg": ts.JPEG_BASELINE,
+    "image/dicom-rle": ts.RLE_LOSSLESS,
+    "image/jls": ts.JPEG_LS_LOSSLESS,
+    "image/jll": ts.JPEG_LOSSLESS_SV1,
+    "image/jp2": ts.JPEG_2000_LOSSLESS,
+    "image/jpx": ts.JPEG_2000_LOSSLESS,
+    "image/jphc": ts.HTJ2K_LOSSLESS,
+    "image/jxl": ts.JPEG_XL_LOSSLESS,
 }
-"""Transfer syntax that a media type stands for when no parameter names one (DICOM PS3.18 8.7.3.3)."""
+"""Transfer syntax that a media type stands for when nothing else names one (DICOM PS3.18 8.7.3.3)."""
 
 _OF_FRAME_MARK: Final = {
-    0xC0: "1.2.840.10008.1.2.4.50",
-    0xC1: "1.2.840.10008.1.2.4.51",
-    0xC3: "1.2.840.10008.1.2.4.70",
-    0xF7: "1.2.840.10008.1.2.4.80",
+    0xC0: ts.JPEG_BASELINE,
+    0xC1: ts.JPEG_EXTENDED,
+    0xC2: ts.JPEG_FULL_PROGRESSION,
+    0xC3: ts.JPEG_LOSSLESS,
+    0xF7: ts.JPEG_LS_LOSSLESS,
 }
 """Transfer syntax by the start-of-frame marker of a JPEG codestream."""
+
+_BOXED_JPEG_2000: Final = b"\0\0\0\x0cjP  \r\n"
+_BOXED_JPEG_XL: Final = b"\0\0\0\x0cJXL \r\n"
+_BARE_JPEG_XL: Final = b"\xff\x0a"
+"""Two bytes only: believed when the size is not that of native samples."""
+_SIZ, _CAP = b"\xff\x4f\xff\x51", b"\xff\x50"
 
 
 def syntax_of(part: Part, response_type: str, layout: PixelLayout) -> str:
@@ -56,56 +60,65 @@ def syntax_of(part: Part, response_type: str, layout: PixelLayout) -> str:
     IntegrityError
         If neither headers nor bytes say what it is.
     """
-    named = _named(part.headers.get("content-type", "")) or _named(response_type)
-    seen = _seen(part.body)
-    if seen and (not named or named in ts.NATIVE):
-        # Some servers call what they store native, whatever it is.
-        return seen
-    if named:
+    types = [MediaType.of(part.headers.get("content-type", "")), MediaType.of(response_type)]
+    named = next(filter(None, map(_named, types)), "")
+    fits = _is_native_size(len(part.body), layout)
+    if named and (named not in ts.NATIVE or fits):
         return named
-    expected = layout.frame_bits // 8
-    if len(part.body) in {expected, expected + expected % 2}:
+    # Some servers call what they store native, whatever it is.
+    found = _seen(part.body) or named or next(filter(None, map(_meant, types)), "")
+    if found:
+        return found
+    if fits:
         return ts.EXPLICIT_VR_LITTLE_ENDIAN
+    if bytes(part.body[:2]) == _BARE_JPEG_XL:
+        return ts.JPEG_XL_LOSSLESS
     raise IntegrityError(
         f"the answer does not say how its {len(part.body):,} bytes are encoded, and they are not the "
-        f"{expected:,} of an uncompressed frame",
+        f"{_native_size(layout):,} of an uncompressed frame",
         hint="Ask the server for another transfer syntax.",
     )
 
 
-def _named(content_type: str) -> str:
-    if not content_type:
-        return ""
-    kind, parameters = media_type(content_type)
-    uid = parameters.get("transfer-syntax", "").strip()
-    if uid and uid != "*":
-        return uid
-    return _OF_MEDIA_TYPE.get(kind) or _OF_MEDIA_TYPE.get(parameters.get("type", "").lower(), "")
+def _native_size(layout: PixelLayout) -> int:
+    return (layout.frame_bits + 7) // 8
 
 
-def _seen(data: bytes | bytearray | memoryview) -> str:
+def _is_native_size(size: int, layout: PixelLayout) -> bool:
+    expected = _native_size(layout)
+    return size in {expected, expected + expected % 2}
+
+
+def _named(media: MediaType) -> str:
+    uid = media.parameters.get("transfer-syntax", "").strip()
+    return "" if uid == "*" else uid
+
+
+def _meant(media: MediaType) -> str:
+    inner = media.parameters.get("type", "").lower()
+    names = (media.name.replace("/x-", "/"), inner.replace("/x-", "/"))
+    return next((_OF_MEDIA_TYPE[name] for name in names if name in _OF_MEDIA_TYPE), "")
+
+
+def _seen(data: memoryview) -> str:
     """Return what the first bytes of a codestream tell; empty for native samples."""
-    head = bytes(data[:64])
+    head = bytes(data[:128])
     if head.startswith(b"\xff\xd8\xff"):
         return _of_jpeg(data)
-    if head.startswith(b"\xff\x4f\xff\x51"):
+    if head.startswith(_SIZ):
         # Part 15 (HTJ2K) says so in the capabilities segment, which follows SIZ.
-        length = int.from_bytes(head[4:6], "big")
-        return (
-            "1.2.840.10008.1.2.4.201"
-            if head[4 + length : 6 + length] == b"\xff\x50"
-            else "1.2.840.10008.1.2.4.90"
-        )
-    if head.startswith(b"\0\0\0\x0cjP  \r\n"):
-        return "1.2.840.10008.1.2.4.90"
-    return ""
+        end = 4 + int.from_bytes(head[4:6], "big")
+        return ts.HTJ2K_LOSSLESS if bytes(data[end : end + 2]) == _CAP else ts.JPEG_2000_LOSSLESS
+    if head.startswith(_BOXED_JPEG_2000):
+        return ts.JPEG_2000_LOSSLESS
+    return ts.JPEG_XL_LOSSLESS if head.startswith(_BOXED_JPEG_XL) else ""
 
 
-def _of_jpeg(data: bytes | bytearray | memoryview) -> str:
+def _of_jpeg(data: memoryview) -> str:
     position = 2
     while position + 4 <= len(data) and data[position] == 0xFF:
         mark = data[position + 1]
         if mark in _OF_FRAME_MARK:
             return _OF_FRAME_MARK[mark]
-        position += 2 + int.from_bytes(bytes(data[position + 2 : position + 4]), "big")
+        position += 2 + int.from_bytes(data[position + 2 : position + 4], "big")
     return ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from loadstone_wado.series.left_out import LeftOut
 from loadstone_wado.series.stacks import Member, stacks_of
 
-__all__ = ["Member", "stacks_of"]
+__all__ = ["LeftOut", "Member", "stacks_of"]

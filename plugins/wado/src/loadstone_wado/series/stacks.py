@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from loadstone import GeometryPolicy, ImageStack
-from loadstone.geometry import Finding, arrange, split_stacks
+from loadstone import GeometryPolicy, ImageStack, InvalidIdError
+from loadstone.geometry import arrange, split_stacks
+from loadstone.transport import redact
 from loadstone_wado import tags
+from loadstone_wado.ids import Selection
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from loadstone.geometry import Finding
     from loadstone_wado.instance import Instance
 
 __all__ = ["Member", "stacks_of"]
@@ -20,6 +23,8 @@ _TAKE_AS_IT_IS = GeometryPolicy(
     gap="ignore", duplicate="ignore", irregular="ignore", incomplete="ignore", mixed="ignore"
 )
 """For sorting only: what is wrong is said when the volume is loaded."""
+
+_EVERYTHING = Selection()
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,23 +37,30 @@ class Member:
     """Frame number, from 1, to image id."""
 
 
+_Image = tuple[Member, int]
+"""An instance and the number of one of its frames, from 1."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Group:
     """The images of one volume."""
 
     series: str
     """Series Instance UID."""
-    images: tuple[tuple[Member, int], ...]
-    """Instance and frame number of each, sorted by position."""
+    number: int
+    """Which of its series, from 1."""
+    siblings: int
+    """How many its series has."""
+    images: tuple[_Image, ...]
+    """Sorted by position."""
 
 
 def stacks_of(
     members: Sequence[Member],
-    volume_id: str,
+    place: str,
+    selection: Selection = _EVERYTHING,
     *,
     separator: str = "?",
-    series: str | None = None,
-    stack: int | None = None,
     findings: tuple[Finding, ...] = (),
 ) -> list[ImageStack]:
     """
@@ -57,35 +69,47 @@ def stacks_of(
     Parameters
     ----------
     members
-        The instances, in any order.
-    volume_id
+        The instances, in any order; at least one.
+    place
         The id that they were found under, without selections.
+    selection
+        Which of the volumes.
     separator
         What starts the first selection in an id: ``?``, or ``&`` behind a query.
-    series, stack
-        Selections: only this series, only its n-th stack, from 1.
     findings
         To be reported with each of them.
+
+    Raises
+    ------
+    InvalidIdError
+        If the selection matches none; the message lists the ids of those that there are.
     """
-    groups: list[_Group] = []
-    for uid, of_series in _by_series(members).items():
-        if series is None or uid == series:
-            groups += _groups_of(uid, of_series)
-    several_series = len({group.series for group in groups}) > 1
-    found = []
-    for group in groups:
-        siblings = [each for each in groups if each.series == group.series]
-        number = siblings.index(group) + 1
-        if stack is not None and number != stack:
-            continue
-        selections = []
-        if several_series or series is not None:
-            selections.append(f"series={group.series}")
-        if len(siblings) > 1:
-            selections.append(f"stack={number}")
-        name = volume_id + (separator + "&".join(selections) if selections else "")
-        found.append(_image_stack(group, name, findings))
+    by_series = _by_series(members)
+    names = len(by_series) > 1
+
+    def stacks(selected: Selection) -> list[ImageStack]:
+        return [
+            _image_stack(group, place + _selections(group, separator, series=names), findings)
+            for uid, of_series in by_series.items()
+            if selected.series in {None, uid}
+            for group in _groups(uid, of_series)
+            if selected.stack in {None, group.number}
+        ]
+
+    found = stacks(selection)
+    if not found:
+        listed = "\n  ".join(f"{each.volume_id}  {each.description}" for each in stacks(_EVERYTHING))
+        raise InvalidIdError(
+            "there is no such series or stack", source=redact(place), hint=f"There are:\n  {listed}"
+        )
     return found
+
+
+def _selections(group: _Group, separator: str, *, series: bool) -> str:
+    chosen = [f"series={group.series}"] if series else []
+    if group.siblings > 1:
+        chosen.append(f"stack={group.number}")
+    return separator + "&".join(chosen) if chosen else ""
 
 
 def _by_series(members: Sequence[Member]) -> dict[str, list[Member]]:
@@ -95,42 +119,49 @@ def _by_series(members: Sequence[Member]) -> dict[str, list[Member]]:
     return series
 
 
-def _groups_of(uid: str, members: list[Member]) -> list[_Group]:
-    """Split a series: each multi-frame object by itself, single images by what fits together."""
-    single = [(member, 1) for member in members if member.instance.number_of_frames == 1]
-    groups = _split(uid, single)
+def _groups(uid: str, members: list[Member]) -> Iterator[_Group]:
+    parts = [part for images in _arrays(members) for part in _split(images)]
+    for number, images in enumerate(parts, 1):
+        yield _Group(uid, number, len(parts), images)
+
+
+def _arrays(members: list[Member]) -> Iterable[list[_Image]]:
+    """Put together what may share an array: single images of one kind of pixel, each multi-frame object."""
+    single: dict[object, list[_Image]] = {}
+    several = []
     for member in members:
         count = member.instance.number_of_frames
         if count > 1:
-            groups += _split(uid, [(member, number) for number in range(1, count + 1)])
-    return groups
+            several.append([(member, number) for number in range(1, count + 1)])
+        else:
+            layout = member.instance.layout
+            colors = 3 if layout.photometric_interpretation == "PALETTE COLOR" else layout.samples
+            single.setdefault(colors, []).append((member, 1))
+    return [*single.values(), *several]
 
 
-def _split(uid: str, images: list[tuple[Member, int]]) -> list[_Group]:
-    if not images:
-        return []
+def _split(images: list[_Image]) -> Iterator[tuple[_Image, ...]]:
+    """Divide images by where they lie, and sort them."""
     planes = [member.instance.frame(number).plane for member, number in images]
     layouts = [member.instance.layout for member, _ in images]
-    groups = []
     for indices in split_stacks(planes, [(each.rows, each.columns) for each in layouts]):
-        layout = layouts[indices[0]]
-        order = arrange(
-            [planes[index] for index in indices], layout.rows, layout.columns, _TAKE_AS_IT_IS
-        ).order
-        groups.append(_Group(uid, tuple(images[indices[place]] for place in order)))
-    return groups
+        rows, columns = layouts[indices[0]].rows, layouts[indices[0]].columns
+        order = arrange([planes[index] for index in indices], rows, columns, _TAKE_AS_IT_IS).order
+        yield tuple(images[indices[place]] for place in order)
 
 
 def _image_stack(group: _Group, name: str, findings: tuple[Finding, ...]) -> ImageStack:
+    ids = tuple(member.image_id(frame) for member, frame in group.images)
+    return ImageStack(name, ids, _description(group), findings)
+
+
+def _description(group: _Group) -> str:
     first = group.images[0][0].instance
     layout = first.layout
     described = first.elements.text(tags.SERIES_DESCRIPTION)
     number = first.elements.integer(tags.SERIES_NUMBER)
-    description = (
+    return (
         f"{first.modality or 'images'} {len(group.images)} x {layout.rows} x {layout.columns}"
         + (f", series {number}" if number is not None else "")
         + (f" {described!r}" if described else "")
-    )
-    return ImageStack(
-        name, tuple(member.image_id(frame) for member, frame in group.images), description, findings
     )

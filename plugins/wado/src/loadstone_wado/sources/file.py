@@ -155,6 +155,7 @@ def file_status(path: str) -> os.stat_result:
     try:
         return os.stat(path)  # noqa: PTH116 - once for every file of a folder
     except OSError as error:
-        raise FetchError(
-            f"it cannot be read: {error.strerror}", source=path, hint="Check the path."
-        ) from error
+        what = f"it cannot be read: {error.strerror}"
+        raise FetchError(what, source=path, hint="Check the path.") from error
+    except ValueError as error:
+        raise FetchError("this is no path", source=repr(path)) from error

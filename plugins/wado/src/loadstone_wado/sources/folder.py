@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
+from os import scandir
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from loadstone import FetchError, IntegrityError, LoadstoneError, UnsupportedError
+from loadstone import FetchError, IntegrityError, LoadstoneError
 from loadstone_wado.blobs import FileBlob
+from loadstone_wado.series import LeftOut
 from loadstone_wado.sources.file import StoredObject, known_objects
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from os import DirEntry
 
     from loadstone import LoadContext
     from loadstone.files import FileState
@@ -21,6 +23,7 @@ __all__ = ["Folder", "scan_folder"]
 
 _FIRST_GROUPS = (b"\x02\x00", b"\x08\x00")
 """How a data set without preamble begins, little endian."""
+_PIECE = 2**20
 
 
 @dataclass(slots=True, eq=False)
@@ -29,14 +32,8 @@ class Folder:
 
     objects: list[StoredObject] = field(default_factory=list)
     """The images, by path."""
-    not_dicom: int = 0
-    """Files that are no DICOM objects."""
-    not_images: int = 0
-    """DICOM objects that are no images."""
-    damaged: list[LoadstoneError] = field(default_factory=list)
-    """Why DICOM files could not be read."""
-    duplicates: int = 0
-    """Files left out because another one is equal, byte for byte."""
+    left_out: LeftOut = field(default_factory=LeftOut)
+    """What is there beside them."""
 
     @property
     def nbytes(self) -> int:
@@ -53,90 +50,112 @@ def scan_folder(path: str, context: LoadContext) -> Folder:
     """
     Read the headers of all DICOM files below a folder, those already known from memory.
 
-    Hidden files and DICOMDIR are left out; a folder that is reached twice is read once.
+    Hidden files and DICOMDIR are passed over; a folder that is reached twice is read once.
 
     Raises
     ------
     FetchError
         If the folder cannot be listed, or holds no DICOM image.
     IntegrityError
-        If two files are the same instance and differ.
+        If two files are the same instance and differ, or nothing there can be read.
     """
     folder = Folder()
     known = known_objects(context)
-    for file in _files_below(path, set()):
+    for entry in _entries_below(path, folder.left_out, context):
         context.raise_if_cancelled()
-        _take(folder, file, known.get(file.path), context)
+        stored = _stored(entry, known.get(entry.path), folder.left_out, context)
+        if stored is not None and folder.left_out.admits(stored.instance):
+            folder.objects.append(stored)
     if not folder.objects:
-        raise _nothing_found(path, folder)
-    folder.objects = _without_duplicates(folder)
+        raise _nothing_found(path, folder.left_out)
+    folder.objects = _without_duplicates(folder.objects, folder.left_out)
     for each in folder.objects:
         known[each.state.path] = each
     return folder
 
 
-def _files_below(path: str, seen: set[tuple[int, int]]) -> Iterator[os.DirEntry[str]]:
-    try:
-        with os.scandir(path) as listing:
-            entries = sorted(listing, key=lambda entry: entry.name)
-    except OSError as error:
-        raise FetchError(f"the folder cannot be listed: {error.strerror}", source=path) from error
-    for entry in entries:
-        if entry.name.startswith(".") or entry.name == "DICOMDIR":
-            continue
-        if not entry.is_dir():
-            yield entry
-            continue
-        status = entry.stat()
-        if (status.st_dev, status.st_ino) not in seen:
+def _entries_below(path: str, left_out: LeftOut, context: LoadContext) -> Iterator[DirEntry[str]]:
+    """Yield what may be a file, folder by folder; a folder that cannot be listed counts as damaged."""
+    waiting = [path]
+    seen: set[tuple[int, int]] = set()
+    while waiting:
+        folder = waiting.pop()
+        try:
+            status = Path(folder).stat()
+            if (status.st_dev, status.st_ino) in seen:
+                continue
             seen.add((status.st_dev, status.st_ino))
-            yield from _files_below(entry.path, seen)
+            # A file that is added or taken away changes the folder.
+            context.depends_on(folder, status)
+            with scandir(folder) as listing:
+                entries = sorted(listing, key=lambda entry: entry.name)
+        except OSError as error:
+            unreadable = FetchError(f"the folder cannot be listed: {error.strerror}", source=folder)
+            if folder == path:
+                raise unreadable from error
+            left_out.damaged.append(unreadable)
+            continue
+        folders = []
+        for entry in entries:
+            if _is_passed_over(entry.name):
+                continue
+            if _is_folder(entry):
+                folders.append(entry.path)
+            else:
+                yield entry
+        waiting += reversed(folders)
 
 
-def _take(folder: Folder, file: os.DirEntry[str], known: StoredObject | None, context: LoadContext) -> None:
-    """Read the header of a file, and count it if it is no image."""
+def _is_passed_over(name: str) -> bool:
+    return name.startswith(".") or name.upper() == "DICOMDIR"
+
+
+def _is_folder(entry: DirEntry[str]) -> bool:
     try:
-        if known is None or not known.state.current():
-            with FileBlob(file.path) as blob:
-                if not _looks_like_dicom(blob.read(0, 132)):
-                    folder.not_dicom += 1
-                    return
-                known = StoredObject.of(blob, context.settings)
-        _ = known.instance.layout
-    except UnsupportedError:
-        folder.not_images += 1
+        return entry.is_dir()
+    except OSError:
+        # A symbolic link to itself: whoever opens it says so.
+        return False
+
+
+def _stored(
+    entry: DirEntry[str], known: StoredObject | None, left_out: LeftOut, context: LoadContext
+) -> StoredObject | None:
+    """Read the header of a file; None if it is no DICOM object, or a damaged one."""
+    if known is not None and known.state.current():
+        return known
+    try:
+        with FileBlob(entry.path) as blob:
+            if _looks_like_dicom(blob.read(0, 132)):
+                return StoredObject.of(blob, context.settings)
     except LoadstoneError as error:
-        folder.damaged.append(error)
+        left_out.damaged.append(error)
     else:
-        folder.objects.append(known)
+        left_out.not_dicom += 1
+    return None
 
 
 def _looks_like_dicom(head: bytes) -> bool:
     return head[128:] == b"DICM" or head[:2] in _FIRST_GROUPS
 
 
-def _nothing_found(path: str, folder: Folder) -> LoadstoneError:
-    counts = f"{folder.not_dicom} files are no DICOM, {folder.not_images} are DICOM without an image"
-    if folder.damaged:
-        error = folder.damaged[0]
-        return IntegrityError(
-            f"it holds no readable DICOM image ({counts}, {len(folder.damaged)} are damaged: {error})",
-            source=path,
-        )
-    return FetchError(f"it holds no DICOM image ({counts})", source=path, hint="Check the path.")
+def _nothing_found(path: str, left_out: LeftOut) -> LoadstoneError:
+    if left_out.damaged:
+        return IntegrityError(f"it holds no readable DICOM image ({left_out})", source=path)
+    return FetchError(f"it holds no DICOM image ({left_out})", source=path, hint="Check the path.")
 
 
-def _without_duplicates(folder: Folder) -> list[StoredObject]:
+def _without_duplicates(objects: list[StoredObject], left_out: LeftOut) -> list[StoredObject]:
     """Leave out files that are copies of others."""
     by_uid: dict[str, StoredObject] = {}
     kept = []
-    for each in folder.objects:
+    for each in objects:
         uid = each.instance.sop_instance_uid
         first = by_uid.setdefault(uid, each) if uid else each
         if first is each:
             kept.append(each)
         elif _equal(first.state, each.state):
-            folder.duplicates += 1
+            left_out.duplicates += 1
         else:
             raise IntegrityError(
                 "two files claim to be the same instance and differ",
@@ -150,7 +169,7 @@ def _equal(one: FileState, other: FileState) -> bool:
     if one.signature[0] != other.signature[0]:
         return False
     with Path(one.path).open("rb") as first, Path(other.path).open("rb") as second:
-        while chunk := first.read(2**20):
+        while chunk := first.read(_PIECE):
             if chunk != second.read(len(chunk)):
                 return False
     return True

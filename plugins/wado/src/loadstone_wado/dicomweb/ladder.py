@@ -1,0 +1,97 @@
+"""Asking in a way that the server understands: Accept headers in turn, the right one remembered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from loadstone import DecodeError, FetchError, StashKey
+from loadstone.transport import redact
+from loadstone_wado.dicomweb.media import MediaType
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from loadstone import Session
+    from loadstone.transport import HttpResponse, HttpStream
+
+__all__ = ["BULK", "FRAME", "INSTANCE", "SERIES", "Ladder", "climb", "refuse_text"]
+
+NOT_UNDERSTOOD: Final = frozenset({400, 406, 415})
+"""Statuses that say: ask in another way."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ladder:
+    """The ways to ask for one kind of resource."""
+
+    rungs: tuple[str, ...]
+    """Accept headers in the order in which they are tried: each names one media range."""
+
+
+def _ladder(media: str) -> Ladder:
+    """Ask for what is stored, quoted and not, then for what every server must give, then for anything."""
+    quoted, plain = f'multipart/related; type="{media}"', f"multipart/related; type={media}"
+    return Ladder((f"{quoted}; transfer-syntax=*", f"{plain}; transfer-syntax=*", quoted, plain, "*/*"))
+
+
+FRAME: Final = _ladder("application/octet-stream")
+INSTANCE: Final = _ladder("application/dicom")
+SERIES: Final = _ladder("application/dicom")
+BULK: Final = Ladder(FRAME.rungs[2:])
+
+_RUNGS: StashKey[dict[tuple[str, Ladder], int]] = StashKey()
+
+
+def climb(ladder: Ladder, root: str, session: Session, ask: Callable[[str], T]) -> T:
+    """
+    Ask with the first Accept header that the server at `root` understands.
+
+    Parameters
+    ----------
+    ladder
+        What is asked for.
+    root
+        URL of the service; the header that it understood is remembered for it.
+    session
+        Remembers it.
+    ask
+        Asks with an Accept header.
+
+    Raises
+    ------
+    FetchError
+        The server's last refusal, or whatever `ask` raises.
+    """
+    remembered = session.stash.setdefault(_RUNGS, dict)
+    rung = remembered.get((root, ladder), 0)
+    while True:
+        try:
+            answer = ask(ladder.rungs[rung])
+        except FetchError as error:
+            if error.status not in NOT_UNDERSTOOD or rung + 1 == len(ladder.rungs):
+                raise
+            rung += 1
+        else:
+            remembered[root, ladder] = rung
+            return answer
+
+
+def refuse_text(answer: HttpResponse | HttpStream) -> None:
+    """
+    Refuse a page or a document where pixels were asked for.
+
+    Raises
+    ------
+    DecodeError
+        If the answer says that it is text.
+    """
+    media = MediaType.of(answer.headers.get("Content-Type", ""))
+    if media.is_text:
+        raise DecodeError(
+            f"the server answered with {media.name} where pixels were asked for",
+            source=redact(answer.url),
+            hint="It is often a login or an error page: check the address and the credentials.",
+        )

@@ -1,0 +1,64 @@
+"""Frames that are wanted together, series by series."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from loadstone_wado.ids import RsUrl
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from loadstone import ImageId
+
+__all__ = ["Wanted", "wanted_by_series"]
+
+
+class Wanted:
+    """
+    Frames of one series that have not been given yet, each with the ids that name it.
+
+    Parameters
+    ----------
+    url
+        Of one of them.
+    """
+
+    def __init__(self, url: RsUrl) -> None:
+        self.url = url
+        self._ids: dict[tuple[str, int], list[ImageId]] = {}
+
+    def add(self, url: RsUrl, image_id: ImageId) -> None:
+        """Want a frame."""
+        self._ids.setdefault((url.instance, url.frame), []).append(image_id)
+
+    def ids(self, instance: str, frame: int) -> Sequence[ImageId]:
+        """Return the ids of a frame that is still wanted."""
+        return self._ids.get((instance, frame), ())
+
+    def got(self, instance: str, frame: int) -> None:
+        """Note that a frame was given."""
+        del self._ids[instance, frame]
+
+    @property
+    def instances(self) -> set[str]:
+        """The instances that frames are wanted of."""
+        return {instance for instance, _ in self._ids}
+
+    def __len__(self) -> int:
+        """Return how many frames are wanted."""
+        return len(self._ids)
+
+    def __iter__(self) -> Iterator[ImageId]:
+        """Yield all ids of the frames that are wanted."""
+        for ids in self._ids.values():
+            yield from ids
+
+
+def wanted_by_series(image_ids: Sequence[ImageId]) -> Iterable[Wanted]:
+    """Put ids together that lead to the same series, asked for in the same way."""
+    series: dict[tuple[str, str], Wanted] = {}
+    for image_id in image_ids:
+        url = RsUrl.of_image(image_id)
+        series.setdefault((url.series_url, url.query), Wanted(url)).add(url, image_id)
+    return series.values()

@@ -1,0 +1,112 @@
+"""``wadors:``: many frames at a time, by the way that costs the fewest requests."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+from loadstone import FetchError, ImageId, LoadCancelled, LoadstoneError, StashKey
+from loadstone_wado.decode import decode_frame, load_frame
+from loadstone_wado.dicomweb.metadata import instance_at, series_at
+from loadstone_wado.dicomweb.retrieve import stream_objects
+from loadstone_wado.dicomweb.wanted import wanted_by_series
+from loadstone_wado.rs import load
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from loadstone import Image, LoadContext
+    from loadstone.hookspecs import FutureLike
+    from loadstone_wado.dicomweb.wanted import Wanted
+    from loadstone_wado.frames import EncodedFrame
+    from loadstone_wado.instance import Instance
+    from loadstone_wado.part10 import Part10
+
+__all__ = ["load_many"]
+
+_Answer = tuple[ImageId, "Image | FutureLike[Image]"]
+
+_WHOLE_FROM: Final = 0.5
+"""Share of a series or instance from which it is asked for as a whole rather than frame by frame."""
+_AT_LEAST: Final = 4
+"""Frames from which that is considered."""
+_NO_SERIES: Final = frozenset({400, 405, 406, 415, 500, 501})
+"""Statuses with which servers say that they do not give whole series."""
+
+_WITHOUT_SERIES: StashKey[set[str]] = StashKey()
+"""Roots of services that do not give whole series."""
+
+
+def load_many(image_ids: Sequence[ImageId], context: LoadContext) -> Iterator[_Answer]:
+    """
+    Load frames: a series or an instance as one stream if most of it is wanted, else one by one.
+
+    Whatever a stream does not bring is asked for by itself, and fails by itself.
+    """
+    for wanted in wanted_by_series(image_ids):
+        whole = _worth_streaming(wanted, context)
+        if whole:
+            try:
+                yield from _from_stream(whole, wanted, context)
+            except LoadCancelled:
+                raise
+            except FetchError as error:
+                if whole == wanted.url.series_url and error.status in _NO_SERIES:
+                    context.session.stash.setdefault(_WITHOUT_SERIES, set).add(wanted.url.root)
+            except LoadstoneError:
+                context.raise_if_cancelled()
+        yield from _one_by_one(wanted, context)
+
+
+def _worth_streaming(wanted: Wanted, context: LoadContext) -> str:
+    """Return the URL of the instance or series of which most is wanted; empty if there is none."""
+    url = wanted.url
+    if len(wanted) < _AT_LEAST:
+        return ""
+    if len(wanted.instances) == 1:
+        frames = instance_at(url, context).number_of_frames
+        return url.instance_url if len(wanted) >= _WHOLE_FROM * frames else ""
+    if url.root in context.session.stash.setdefault(_WITHOUT_SERIES, set):
+        return ""
+    frames = sum(instance.number_of_frames for instance in series_at(url, context).values())
+    return url.series_url if len(wanted) >= _WHOLE_FROM * frames else ""
+
+
+def _from_stream(target: str, wanted: Wanted, context: LoadContext) -> Iterator[_Answer]:
+    """Yield what a stream brings of what is wanted."""
+    for part10 in stream_objects(target, wanted.url, context):
+        uid = part10.instance.sop_instance_uid
+        for number in range(1, part10.instance.number_of_frames + 1):
+            ids = wanted.ids(uid, number)
+            try:
+                answers = [(each, _started(part10, number, context.for_image(each))) for each in ids]
+            except LoadCancelled:
+                raise
+            except LoadstoneError:
+                # Asked for by itself it fails by itself, if it does.
+                continue
+            if answers:
+                wanted.got(uid, number)
+            yield from answers
+
+
+def _started(part10: Part10, number: int, context: LoadContext) -> Image | FutureLike[Image]:
+    """Decode a frame: at once where that is a copy, else on another worker while the stream goes on."""
+    if part10.is_native:
+        return load_frame(part10.frames, number, scaled=context.options.scaled, allocate=context.allocate)
+    return context.submit(_decoded, part10.instance, number, part10.frames.read(number), context)
+
+
+def _decoded(instance: Instance, number: int, encoded: EncodedFrame, context: LoadContext) -> Image:
+    return decode_frame(instance, number, encoded, scaled=context.options.scaled, allocate=context.allocate)
+
+
+def _one_by_one(wanted: Wanted, context: LoadContext) -> Iterator[_Answer]:
+    """Ask for frames each by itself, as many at a time as one host may be asked."""
+    asked: deque[_Answer] = deque()
+    for image_id in wanted:
+        job = context.submit(load, image_id, context.for_image(image_id), computes=False)
+        asked.append((image_id, job))
+        if len(asked) == context.settings.host_permits:
+            yield asked.popleft()
+    yield from asked
