@@ -23,14 +23,16 @@ from loadstone._api import (
     register_unknown_image_loader,
     register_unknown_volume_loader,
     register_volume_loader,
+    release,
     request_image,
     request_volume,
+    subscribe,
     to_id,
     unregister_image_loader,
     unregister_volume_loader,
     volume_ids,
 )
-from loadstone._plugins import PluginInfo, PluginPolicy
+from loadstone._plugins import PluginInfo, PluginPolicy, RegistrationHandle
 from loadstone.context import LoadContext
 from loadstone.errors import (
     CacheFullError,
@@ -100,6 +102,7 @@ __all__ = [
     "PluginPolicy",
     "Progress",
     "Quality",
+    "RegistrationHandle",
     "RequestType",
     "SchemeConflictError",
     "SecurityError",
@@ -128,8 +131,10 @@ __all__ = [
     "register_unknown_image_loader",
     "register_unknown_volume_loader",
     "register_volume_loader",
+    "release",
     "request_image",
     "request_volume",
+    "subscribe",
     "to_id",
     "unregister_image_loader",
     "unregister_volume_loader",

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from loadstone._plugins import PluginInfo, RegistrationHandle, default_registry
-from loadstone.session import Session, current_session
+from loadstone.events import Event, Subscription
+from loadstone.session import ProgressWish, Session, current_session
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from loadstone.hookspecs import ImageLoad, ImageLoader, VolumeLoader, VolumeOpen
     from loadstone.image import Image
+    from loadstone.keywords import ImageKeywords, VolumeKeywords
     from loadstone.load_object import LoadObject
     from loadstone.volume import Volume
 
+E = TypeVar("E", bound=Event)
 Source = str | os.PathLike[str]
 
 
@@ -22,34 +27,50 @@ def default_session() -> Session:
     return current_session()
 
 
-def load_image(source: Source, **options: Any) -> Image:  # noqa: ANN401 - those of Session.load_image
+def load_image(source: Source, *, progress: ProgressWish = None, **keywords: Unpack[ImageKeywords]) -> Image:
     """Load an image and wait for it; see `Session.load_image`."""
-    return current_session().load_image(source, **options)
+    return current_session().load_image(source, progress=progress, **keywords)
 
 
-def request_image(source: Source, **options: Any) -> LoadObject[Image]:  # noqa: ANN401
+def request_image(source: Source, **keywords: Unpack[ImageKeywords]) -> LoadObject[Image]:
     """Ask for an image and return at once; see `Session.request_image`."""
-    return current_session().request_image(source, **options)
+    return current_session().request_image(source, **keywords)
 
 
-def load_volume(source: Source, **options: Any) -> Volume:  # noqa: ANN401
+def load_volume(
+    source: Source, *, progress: ProgressWish = None, **keywords: Unpack[VolumeKeywords]
+) -> Volume:
     """Load the volume that is there and wait for it; see `Session.load_volume`."""
-    return current_session().load_volume(source, **options)
+    return current_session().load_volume(source, progress=progress, **keywords)
 
 
-def request_volume(source: Source, **options: Any) -> LoadObject[Volume]:  # noqa: ANN401
+def request_volume(source: Source, **keywords: Unpack[VolumeKeywords]) -> LoadObject[Volume]:
     """Ask for a volume and return at once; see `Session.request_volume`."""
-    return current_session().request_volume(source, **options)
+    return current_session().request_volume(source, **keywords)
 
 
-def create_volume(source: Source, **options: Any) -> Volume:  # noqa: ANN401
+def create_volume(
+    source: Source, *, progress: ProgressWish = None, **keywords: Unpack[VolumeKeywords]
+) -> Volume:
     """Load a volume that stays in memory until it is released; see `Session.create_volume`."""
-    return current_session().create_volume(source, **options)
+    return current_session().create_volume(source, progress=progress, **keywords)
 
 
-def load_volumes(source: Source, **options: Any) -> list[Volume]:  # noqa: ANN401
+def release(volume: Volume) -> None:
+    """Let go of a volume that `create_volume` keeps; see `Session.release`."""
+    current_session().release(volume)
+
+
+def subscribe(kind: type[E], callback: Callable[[E], object]) -> Subscription:
+    """Call `callback` with every event of that type; see `Session.subscribe`."""
+    return current_session().subscribe(kind, callback)
+
+
+def load_volumes(
+    source: Source, *, progress: ProgressWish = None, **keywords: Unpack[VolumeKeywords]
+) -> list[Volume]:
     """Load all volumes that are there; see `Session.load_volumes`."""
-    return current_session().load_volumes(source, **options)
+    return current_session().load_volumes(source, progress=progress, **keywords)
 
 
 def volume_ids(source: Source) -> list[str]:

@@ -247,7 +247,7 @@ class Cache:
 
     def is_cacheable(self, nbytes: int) -> bool:
         """Say whether `nbytes` could be reserved now."""
-        return nbytes <= self._budget - self._reserved - self._pinned
+        return nbytes <= max(0, self._budget - self._reserved - self._pinned)
 
     def _take(self, nbytes: int, last: Callable[[Hashable], bool] | None) -> None:
         with self._lock:
@@ -308,7 +308,8 @@ class Cache:
                 self._pinned += entry.nbytes
             self._entries[key] = entry
             self._evicted.pop(key, None)
-        _tell(older)
+            victims = self._victims(0, None)  # the budget may be lower than when it was reserved
+        _tell(older + victims)
         return True
 
     def pin(self, key: Hashable, value: object) -> bool:
@@ -327,9 +328,12 @@ class Cache:
             if entry is None or entry.value is not value or not entry.pins:
                 return False
             entry.pins -= 1
-            if not entry.pins:
-                self._pinned -= entry.nbytes
-            return True
+            if entry.pins:
+                return True
+            self._pinned -= entry.nbytes
+            victims = self._victims(0, None)  # as in `_put`
+        _tell(victims)
+        return True
 
     def release(self, key: Hashable, value: object) -> bool:
         """Take one protection back, and drop the entry if it has none left; say whether it was dropped."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from loadstone.boundary import typed_error
 from loadstone.context import LoadContext
@@ -25,7 +25,22 @@ if TYPE_CHECKING:
     from loadstone.session import Session
     from loadstone.shared_load import SharedLoad
 
-__all__ = ["image_key", "is_image", "load_modules", "request_image"]
+__all__ = ["ImageRequest", "image_key", "is_image", "load_modules", "request_image"]
+
+
+class ImageRequest(TypedDict):
+    """What a request for an image comes down to."""
+
+    options: LoadOptions
+    """What changes pixels."""
+    type: RequestType
+    """What it is for."""
+    priority: int
+    """Within its type."""
+    cache: bool
+    """Whether the session keeps the image."""
+    reload: bool
+    """Whether it is loaded anew."""
 
 
 def image_key(image_id: ImageId, registration: ImageRegistration, options: LoadOptions) -> Hashable:
@@ -109,13 +124,13 @@ def _load_image(
         memory.release()
         typed = typed_error(error, image_id)
         session.events.emit(ImageLoadFailed(image_id, typed))
-        session.registry.load_finished(LoadFinished(image_id, time.perf_counter() - started, 0, typed))
+        session.load_finished(LoadFinished(image_id, time.perf_counter() - started, 0, typed))
         raise typed from typed.__cause__
     finally:
         context.close()
     load.report(replace(load.progress, done=1))
     session.events.emit(ImageLoaded(image))
-    session.registry.load_finished(LoadFinished(image_id, image.timings.total, image.nbytes, None))
+    session.load_finished(LoadFinished(image_id, image.timings.total, image.nbytes, None))
     return image
 
 

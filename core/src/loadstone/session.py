@@ -9,17 +9,17 @@ import time
 import weakref
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack
 
 from loadstone._plugins import PluginPolicy, Registry, default_registry
 from loadstone.cache import Cache
 from loadstone.context import LoadContext
 from loadstone.errors import LoadstoneError
-from loadstone.events import Event, Events, Subscription
+from loadstone.events import Event, Events, LoadFinished, Subscription
 from loadstone.geometry import GeometryPolicy
-from loadstone.ids import ImageId, VolumeId, lane_of
+from loadstone.ids import ImageId, VolumeId, lane_of, scheme_of
 from loadstone.image_loading import ImageMemory
-from loadstone.image_requests import load_modules, request_image
+from loadstone.image_requests import ImageRequest, load_modules, request_image
 from loadstone.load_object import LoadObject, Progress
 from loadstone.loop_thread import LoopThread
 from loadstone.metadata.store import MetadataStore
@@ -34,7 +34,7 @@ from loadstone.stash import Stash
 from loadstone.transport import Transport
 from loadstone.volume.describing import NoMemory, describe
 from loadstone.volume.wish import VolumeWish
-from loadstone.volume_requests import complete_volume, request_volume
+from loadstone.volume_requests import VolumeRequest, complete_volume, request_volume
 from loadstone.waiting import current_load, forget_strands
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from loadstone.image import Image
+    from loadstone.keywords import ImageKeywords, VolumeKeywords
     from loadstone.metadata import Modules
     from loadstone.transport import Auth
     from loadstone.volume import Volume
@@ -95,7 +96,9 @@ class Session:
         self.loop = LoopThread()
         self.pool = RequestPool(self._pool_limits(), idle_seconds=self.settings.idle_seconds)
         self.desk = LoadDesk(self, self.pool, self.loop.refuse_wait)
-        self.metadata = MetadataStore(self._load_modules, self.registry.metadata_providers)
+        self.metadata = MetadataStore(
+            self._load_modules, self.registry.metadata_providers, self.registry.to_id
+        )
         self.transport = Transport(
             self.settings, auth=auth, prepare=self.registry.prepare_request, permit=self._host_permit
         )
@@ -136,19 +139,7 @@ class Session:
 
     # Images
 
-    def request_image(
-        self,
-        source: Source,
-        *,
-        scaled: bool = True,
-        dtype: npt.DTypeLike | None = None,
-        values: str | None = None,
-        type: RequestType = RequestType.INTERACTION,
-        priority: int = 0,
-        cache: bool = True,
-        reload: bool = False,
-        **extra: Hashable,
-    ) -> LoadObject[Image]:
+    def request_image(self, source: Source, **keywords: Unpack[ImageKeywords]) -> LoadObject[Image]:
         """
         Ask for an image and return at once.
 
@@ -156,20 +147,8 @@ class Session:
         ----------
         source
             An image id, a path, a plain URL.
-        scaled
-            Whether to apply slope and intercept and to convert to RGB; False gives the stored values.
-        dtype
-            dtype of the pixels, in place of the one that follows from the headers; checked.
-        values
-            A kind of values that the plugin knows, such as ``"suvbw"``.
-        type, priority
-            Who goes first; lower priority numbers do.
-        cache
-            Whether the session keeps it.
-        reload
-            Whether to load it anew even if the session keeps it.
-        **extra
-            Further options for the plugin.
+        **keywords
+            See `loadstone.keywords.ImageKeywords`.
 
         Returns
         -------
@@ -180,18 +159,15 @@ class Session:
         ------
         UnknownSchemeError, SchemeConflictError, PluginLoadError, PluginContractError, InvalidIdError
             If it is not clear who is to load it.
+        UnsupportedError
+            If its loader does not know the ``values`` or ``options``.
         """
-        return request_image(
-            self,
-            self._image_id(source),
-            LoadOptions.of(scaled=scaled, dtype=dtype, values=values, extra=extra),
-            type=type,
-            priority=priority,
-            cache=cache,
-            reload=reload,
-        )
+        self._prepare()
+        return request_image(self, ImageId(self.registry.to_id(source)), **_image_request(**keywords))
 
-    def load_image(self, source: Source, *, progress: ProgressWish = None, **options: Any) -> Image:  # noqa: ANN401
+    def load_image(
+        self, source: Source, *, progress: ProgressWish = None, **keywords: Unpack[ImageKeywords]
+    ) -> Image:
         """
         Load an image and wait for it.
 
@@ -201,8 +177,8 @@ class Session:
             An image id, a path, a plain URL.
         progress
             A callable that gets `Progress` on this thread, or True to show a bar.
-        **options
-            As in `request_image`.
+        **keywords
+            See `loadstone.keywords.ImageKeywords`.
 
         Returns
         -------
@@ -214,63 +190,50 @@ class Session:
         LoadstoneError
             See `loadstone.errors` for the kinds.
         """
-        return _awaited(self.request_image(source, **options), progress)
-
-    def _image_id(self, source: Source) -> ImageId:
-        self._refuse_if_closed()
-        self.registry.activate_schemeless()
-        return ImageId(self.registry.to_id(source))
+        return _awaited(self.request_image(source, **keywords), progress)
 
     # Volumes
 
-    def request_volume(
-        self,
-        source: Source,
-        *,
-        image_ids: Sequence[str] | None = None,
-        type: RequestType = RequestType.INTERACTION,
-        priority: int = 0,
-        reload: bool = False,
-        **options: Any,  # noqa: ANN401 - see `wish`
-    ) -> LoadObject[Volume]:
+    def request_volume(self, source: Source, **keywords: Unpack[VolumeKeywords]) -> LoadObject[Volume]:
         """
         Ask for a volume and return at once; its first partial result is the volume while it is still empty.
 
         Parameters
         ----------
         source
-            A volume id, a path of a file or folder, a plain URL.
-        image_ids
-            The images that it is to consist of; then the id is just its name.
-        type, priority
-            Who goes first; lower priority numbers do.
-        reload
-            Whether to load it anew even if the session keeps it.
-        **options
-            ``scaled``, ``dtype``, ``values``, ``cache`` and further ones as in `request_image`;
-            ``geometry=GeometryPolicy(…)`` what to do about irregular slices; ``errors="collect"`` to get an
-            incomplete volume rather than an error; ``pinned=True`` to keep it until it is released.
-        """
-        self._refuse_if_closed()
-        self.registry.activate_schemeless()
-        text = os.fspath(source) if image_ids is not None else self.registry.to_id(source)
-        if image_ids is not None and not image_ids:
-            raise LoadstoneError("image_ids is empty", source=text, hint="Name at least one image.")
-        wish = _wish(None if image_ids is None else tuple(image_ids), **options)
-        return request_volume(self, VolumeId(text), wish, type=type, priority=priority, reload=reload)
+            A volume id, a path of a file or folder, a plain URL; any name when ``image_ids`` are given.
+        **keywords
+            See `loadstone.keywords.VolumeKeywords`.
 
-    def load_volume(self, source: Source, *, progress: ProgressWish = None, **options: Any) -> Volume:  # noqa: ANN401
+        Returns
+        -------
+        LoadObject
+            Settles with the `Volume`, or the error that `load_volume` raises.
+        """
+        self._prepare()
+        request = _volume_request(**keywords)
+        return request_volume(self, self._volume_id(source, request["wish"]), **request)
+
+    def _volume_id(self, source: Source, wish: VolumeWish) -> VolumeId:
+        if wish.image_ids is None:
+            return VolumeId(self.registry.to_id(source))
+        name = os.fspath(source)
+        return VolumeId(name if scheme_of(name) else f"streaming:{name}")
+
+    def load_volume(
+        self, source: Source, *, progress: ProgressWish = None, **keywords: Unpack[VolumeKeywords]
+    ) -> Volume:
         """
         Load the volume that is there and wait for it.
 
         Parameters
         ----------
         source
-            A volume id, a path of a file or folder, a plain URL.
+            A volume id, a path of a file or folder, a plain URL; any name when ``image_ids`` are given.
         progress
             A callable that gets `Progress` on this thread, or True to show a bar.
-        **options
-            As in `request_volume`.
+        **keywords
+            See `loadstone.keywords.VolumeKeywords`.
 
         Raises
         ------
@@ -281,31 +244,27 @@ class Session:
         LoadstoneError
             If an image could not be loaded; the error carries ``.volume`` and ``.missing``.
         """
-        return _awaited(self.request_volume(source, **options), progress)
+        return _awaited(self.request_volume(source, **keywords), progress)
 
-    def create_volume(self, source: Source, **options: Any) -> Volume:  # noqa: ANN401
+    def create_volume(
+        self, source: Source, *, progress: ProgressWish = None, **keywords: Unpack[VolumeKeywords]
+    ) -> Volume:
         """Load a volume that stays in memory until `release`; otherwise like `load_volume`."""
-        return self.load_volume(source, pinned=True, **options)
+        return self.load_volume(source, progress=progress, **(keywords | {"pinned": True}))
 
     def release(self, volume: Volume) -> None:
         """Let go of a volume: the cache drops it when it was released as often as `create_volume` gave it."""
         self.cache.release(volume._assembly.key, volume)
 
-    def load_volumes(self, source: Source, *, progress: ProgressWish = None, **options: Any) -> list[Volume]:  # noqa: ANN401
+    def load_volumes(
+        self, source: Source, *, progress: ProgressWish = None, **keywords: Unpack[VolumeKeywords]
+    ) -> list[Volume]:
         """Load all volumes that are there, one after the other; see `load_volume`."""
-        wish = _wish(None, **options)
-        volumes = []
-        for each in self._described(source, wish):
-            handle = request_volume(
-                self,
-                VolumeId(each.volume_id),
-                wish,
-                type=RequestType.INTERACTION,
-                priority=0,
-                described=each,
-            )
-            volumes.append(_awaited(handle, progress))
-        return volumes
+        request = _volume_request(**keywords)
+        return [
+            _awaited(request_volume(self, VolumeId(each.volume_id), described=each, **request), progress)
+            for each in self._described(source, request["wish"])
+        ]
 
     def volume_ids(self, source: Source) -> list[str]:
         """Return the id of each volume that is there."""
@@ -321,8 +280,7 @@ class Session:
         return _awaited(complete_volume(self, volume, type=RequestType.INTERACTION, priority=0), progress)
 
     def _described(self, source: Source, wish: VolumeWish) -> Sequence[Any]:
-        self._refuse_if_closed()
-        self.registry.activate_schemeless()
+        self._prepare()
         volume_id = VolumeId(self.registry.to_id(source))
 
         def work(load: SharedLoad[Sequence[Any]]) -> Sequence[Any]:
@@ -359,6 +317,11 @@ class Session:
         """Call `callback` with every event of that type; see `loadstone.events`."""
         return self.events.subscribe(kind, callback)
 
+    def load_finished(self, event: LoadFinished) -> None:
+        """Tell subscribers and plugins that a load ended."""
+        self.events.emit(event)
+        self.registry.load_finished(event)
+
     # Life
 
     @property
@@ -383,6 +346,11 @@ class Session:
         """Never be used in a forked child: threads, locks and sockets stay with the parent."""
         self._closed = self._inherited = True
         self.desk.orphan()
+
+    def _prepare(self) -> None:
+        """Do what comes before every load."""
+        self._refuse_if_closed()
+        self.registry.activate_schemeless()
 
     def _refuse_if_closed(self) -> None:
         if self._inherited:
@@ -419,22 +387,53 @@ def _settings(settings: Settings | None, overrides: dict[str, Any]) -> Settings:
     return settings.replace(**overrides) if overrides else settings
 
 
-def _wish(
-    image_ids: tuple[str, ...] | None,
+def _image_request(
     *,
     scaled: bool = True,
     dtype: npt.DTypeLike | None = None,
     values: str | None = None,
-    geometry: GeometryPolicy | None = None,
+    options: Mapping[str, Hashable] | None = None,
+    type: RequestType = RequestType.INTERACTION,
+    priority: int = 0,
     cache: bool = True,
-    pinned: bool = False,
+    reload: bool = False,
+) -> ImageRequest:
+    return {
+        "options": LoadOptions.of(scaled=scaled, dtype=dtype, values=values, extra=options),
+        "type": type,
+        "priority": priority,
+        "cache": cache,
+        "reload": reload,
+    }
+
+
+def _volume_request(
+    *,
+    geometry: GeometryPolicy | None = None,
     errors: Literal["raise", "collect"] = "raise",
-    **extra: Hashable,
-) -> VolumeWish:
-    if errors not in ("raise", "collect"):
+    pinned: bool = False,
+    image_ids: Sequence[str] | None = None,
+    **keywords: Unpack[ImageKeywords],
+) -> VolumeRequest:
+    if errors not in {"raise", "collect"}:
         raise LoadstoneError(f"errors={errors!r}", hint="Use 'raise' or 'collect'.")
-    options = LoadOptions.of(scaled=scaled, dtype=dtype, values=values, extra=extra)
-    return VolumeWish(options, geometry or GeometryPolicy(), image_ids, cache, pinned, errors == "collect")
+    if image_ids is not None and not image_ids:
+        raise LoadstoneError("image_ids is empty", hint="Name at least one image.")
+    request = _image_request(**keywords)
+    wish = VolumeWish(
+        request["options"],
+        geometry or GeometryPolicy(),
+        None if image_ids is None else tuple(image_ids),
+        request["cache"],
+        pinned,
+        errors == "collect",
+    )
+    return {
+        "wish": wish,
+        "type": request["type"],
+        "priority": request["priority"],
+        "reload": request["reload"],
+    }
 
 
 def _awaited(handle: LoadObject[T], progress: ProgressWish) -> T:

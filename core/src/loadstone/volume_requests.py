@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from loadstone.context import LoadContext
 from loadstone.ids import VolumeId, lane_of
@@ -21,7 +21,20 @@ if TYPE_CHECKING:
     from loadstone.volume.volume import Volume
     from loadstone.volume.wish import VolumeWish
 
-__all__ = ["complete_volume", "request_volume"]
+__all__ = ["VolumeRequest", "complete_volume", "request_volume"]
+
+
+class VolumeRequest(TypedDict):
+    """What a request for a volume comes down to."""
+
+    wish: VolumeWish
+    """What is wanted."""
+    type: RequestType
+    """What it is for."""
+    priority: int
+    """Within its type."""
+    reload: bool
+    """Whether it is loaded anew."""
 
 
 def request_volume(

@@ -158,7 +158,7 @@ def lps_to_ras(affine: npt.ArrayLike) -> Affine:
     GeometryError
         If the affine is singular or not finite.
     """
-    flipped: Affine = checked_affine(affine) * _FLIP_XY
+    flipped: Affine = checked_affine(affine) * _FLIP_XY + 0.0  # no negative zeros
     return flipped
 
 
@@ -171,7 +171,7 @@ def ras_to_lps(affine: npt.ArrayLike) -> Affine:
     GeometryError
         If the affine is singular or not finite.
     """
-    flipped: Affine = checked_affine(affine) * _FLIP_XY
+    flipped: Affine = checked_affine(affine) * _FLIP_XY + 0.0  # no negative zeros
     return flipped
 
 

@@ -10,6 +10,7 @@ from loadstone.ids import ImageId
 from loadstone.metadata.modules import Module, Modules
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Sequence
 
     from loadstone.hookspecs import MetadataProvider
@@ -29,27 +30,31 @@ class MetadataStore:
         Asks the loader of some image ids.
     plugin_providers
         Gives the providers of all active plugins.
+    to_id
+        Gives the id that a path or plain URL stands for.
     """
 
     def __init__(
         self,
         load: Callable[[Sequence[ImageId]], Sequence[Modules]],
         plugin_providers: Callable[[], Sequence[MetadataProvider]],
+        to_id: Callable[[str | os.PathLike[str]], str],
     ) -> None:
         self._load = load
         self._plugin_providers = plugin_providers
+        self._to_id = to_id
         self._lock = threading.Lock()
         self._set: dict[str, dict[type[Module], Module]] = {}
         self._providers: tuple[MetadataProvider, ...] = ()
 
-    def get(self, image_id: str, kind: type[M]) -> M | None:
+    def get(self, source: str | os.PathLike[str], kind: type[M]) -> M | None:
         """
         Return what is known about an image, before its pixels are loaded.
 
         Parameters
         ----------
-        image_id
-            The image.
+        source
+            An image id, a path, a plain URL.
         kind
             Which module: `ImagePlane`, `ImagePixel`, …
 
@@ -64,8 +69,9 @@ class MetadataStore:
         LoadstoneError
             If the loader had to be asked and failed.
         """
-        overridden = self._override(ImageId(image_id), kind)
-        return overridden if overridden is not None else self._load([ImageId(image_id)])[0].get(kind)
+        image_id = ImageId(self._to_id(source))
+        overridden = self._override(image_id, kind)
+        return overridden if overridden is not None else self._load([image_id])[0].get(kind)
 
     def many(self, image_ids: Sequence[ImageId]) -> Sequence[Modules]:
         """Return the modules of several images of one loader, asked for at once."""

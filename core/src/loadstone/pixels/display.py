@@ -46,8 +46,8 @@ def display(
     ----------
     pixels
         ``(rows, columns)``, or ``(rows, columns, 3 or 4)``: colour, to which nothing below applies. It stays
-        as it is in uint8; other integers are scaled by the highest value of `bits_stored`; floats are taken to
-        go up to 1, 255 or 65535, the first that none of them exceeds.
+        as it is in uint8; other integers are scaled by the highest value of `bits_stored`; floats are taken
+        to go up to 1, 255 or 65535, the first that none of them exceeds.
     voi_lut
         The VOI LUT wins over the windows, of which the first possible one is used; without any,
         `automatic_range`.

@@ -60,7 +60,7 @@ class VolumeLoading:
 
     def _finished(self, nbytes: int, error: LoadstoneError | None) -> None:
         seconds = time.perf_counter() - self.started
-        self.session.registry.load_finished(LoadFinished(self.volume_id, seconds, nbytes, error))
+        self.session.load_finished(LoadFinished(self.volume_id, seconds, nbytes, error))
 
     def _loaded(self, described: ImageStack | VoxelSource | None) -> Volume:
         context = LoadContext(self.session, self.load, self.wish.options, NoMemory())
