@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from loadstone import LoadstoneError, UnsupportedError
 from loadstone.geometry import Finding, FindingKind
+from loadstone_wado.transfer_syntaxes import name_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,17 +28,17 @@ class LeftOut:
     duplicates: int = 0
     """Files that are equal to another one, byte for byte."""
     damaged: list[LoadstoneError] = field(default_factory=list)
-    """Why objects could not be read."""
+    """Why images could not be read."""
 
     def admits(self, instance: Instance) -> bool:
         """Say whether an instance is an image that can be placed; count it if not."""
         try:
             _ = instance.layout
             _ = instance.frame(1).plane
-        except UnsupportedError:
-            self.not_images += 1
-            return False
         except LoadstoneError as error:
+            if isinstance(error, UnsupportedError) and not _is_meant_as_image(instance):
+                self.not_images += 1
+                return False
             self.damaged.append(error)
             return False
         return True
@@ -59,3 +60,8 @@ class LeftOut:
     def __str__(self) -> str:
         """Say it in one line."""
         return "; ".join(self._messages()) or "nothing was left out"
+
+
+def _is_meant_as_image(instance: Instance) -> bool:
+    """Say whether it should be an image: one of these without pixels was cut, or is a video."""
+    return not instance.sop_class_uid or "Image Storage" in name_of(instance.sop_class_uid)
