@@ -124,15 +124,15 @@ class UnknownSchemeError(LoadstoneError):
 
 
 class SchemeConflictError(LoadstoneError):
-    """Several installed distributions claim one scheme and nothing says which is meant."""
+    """Several loaders claim one scheme and nothing says which is meant."""
 
-    def __init__(self, scheme: str, claimants: Sequence[str]) -> None:
+    def __init__(self, scheme: str, claimants: Sequence[str], *, hint: str = "") -> None:
         self.scheme = scheme
         self.claimants = tuple(claimants)
         chosen = self.claimants[0].split()[0]
         super().__init__(
             f"the scheme {scheme!r} is claimed by {' and by '.join(self.claimants)}",
-            hint=f'Decide with LOADSTONE_PREFER="{scheme}={chosen}" or uninstall all but one.',
+            hint=hint or f'Decide with LOADSTONE_PREFER="{scheme}={chosen}" or uninstall all but one.',
         )
 
 

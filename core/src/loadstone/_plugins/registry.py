@@ -218,7 +218,7 @@ class Registry:
             plugins = self.installation.plugins
             scheme = registration.record.scheme
             if claims := allowed_claims(plugins.index, plugins.policy, group, scheme):
-                raise already_claimed(scheme, " and by ".join(claim.claimant for claim in claims))
+                raise already_claimed(scheme, [claim.claimant for claim in claims])
         return loaders.add(registration, over=replace)
 
     def unregister_image_loader(self, scheme: str) -> None:

@@ -6,10 +6,10 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
-from loadstone.errors import LoadstoneError
+from loadstone.errors import LoadstoneError, SchemeConflictError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from types import TracebackType
 
     from loadstone._plugins.records import Registration
@@ -102,13 +102,13 @@ class RunTimeLoaders(Generic[L]):
 
         Raises
         ------
-        LoadstoneError
+        SchemeConflictError
             If there is an earlier one and it may not.
         """
         scheme: str = registration.record.scheme
         with self._lock:
             if not over and self.find(scheme):
-                raise already_claimed(scheme, "an earlier registration")
+                raise already_claimed(scheme, ["an earlier registration"])
             self._keep(scheme, [*self._stacks.get(scheme, ()), registration])
         return RegistrationHandle(scheme, lambda: self._remove(registration))
 
@@ -154,9 +154,6 @@ class RunTimeLoaders(Generic[L]):
             self.top.pop(scheme, None)
 
 
-def already_claimed(scheme: str, claimed_by: str) -> LoadstoneError:
+def already_claimed(scheme: str, claimants: Sequence[str]) -> SchemeConflictError:
     """Build the error for a registration that would replace another loader without saying so."""
-    return LoadstoneError(
-        f"the scheme {scheme!r} is claimed by {claimed_by}",
-        hint="Pass replace=True to put this loader in its place.",
-    )
+    return SchemeConflictError(scheme, claimants, hint="Pass replace=True to put this loader in its place.")
