@@ -5,24 +5,26 @@ from __future__ import annotations
 import copy
 import os
 import threading
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from loadstone.boundary import forget_frames, typed_error
-from loadstone.errors import LoadCancelled, LoadstoneError
+from loadstone.errors import CacheFullError, InvalidIdError, LoadCancelled, LoadstoneError
 from loadstone.events import LoadProgress
 from loadstone.files import FileState
 from loadstone.ids import LoadId, lane_of
 from loadstone.load_object import Progress
 from loadstone.permits import Order, permits_given_back
 from loadstone.pools import RequestType
+from loadstone.sources import HeldSources
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator, Mapping
+    from types import TracebackType
 
     from loadstone.image import Image
     from loadstone.metadata import Module
@@ -39,6 +41,8 @@ if TYPE_CHECKING:
 __all__ = ["Job", "LoadContext", "Memory"]
 
 T = TypeVar("T")
+
+_SAY_NOTHING_OF_SOURCES: Final = (CacheFullError, InvalidIdError, LoadCancelled)
 
 
 class Memory(Protocol):
@@ -122,12 +126,20 @@ class LoadContext:
         What the caller asked for beside the id.
     """
 
-    def __init__(self, session: Session, load: SharedLoad[Any], options: LoadOptions, memory: Memory) -> None:
+    def __init__(
+        self,
+        session: Session,
+        load: SharedLoad[Any],
+        options: LoadOptions,
+        memory: Memory,
+        *,
+        anew: bool = False,
+    ) -> None:
         self.session = session
         self.options = options
         self._load = load
         self._memory = memory
-        self._held = ExitStack()
+        self._held = HeldSources(session.sources, anew=anew)
         self._evictions: list[Callable[[], object]] = []
         self._files: list[FileState] = []
         self._image_id: str | None = None
@@ -235,9 +247,7 @@ class LoadContext:
         object
             It stays open at least until this load ends, and is then closed when the budget needs its bytes.
         """
-        source, lease = self.session.sources.lease(key, open_source)
-        self._held.callback(lease.release)
-        return source
+        return self._held.take(key, open_source)
 
     def depends_on(self, path: str | os.PathLike[str], status: os.stat_result | None = None) -> FileState:
         """Say that the result is good only until this file is written anew; returns its state now."""
@@ -326,9 +336,26 @@ class LoadContext:
         for callback in self._evictions:
             callback()
 
+    def distrust(self, error: BaseException) -> None:
+        """Have the sources opened anew next time, unless the load did not fail because of them."""
+        if not isinstance(error, _SAY_NOTHING_OF_SOURCES) and not getattr(error, "retryable", False):
+            self._held.forget()
+
     def close(self) -> None:
         """Give back what was held for the time of the load."""
-        self._held.close()
+        self._held.release()
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End the load, well or not."""
+        if error is not None:
+            self.distrust(error)
+        self.close()
 
 
 def _order(load: SharedLoad[Any]) -> Order:

@@ -80,7 +80,9 @@ def request_image(
         return LoadObject.ready(image_id, image)
 
     def work(load: SharedLoad[Image]) -> Image:
-        return _load_image(session, load, image_id, registration, options=options, key=key if cache else None)
+        memory = ImageMemory(session.cache if cache else None, session.settings)
+        context = LoadContext(session, load, options, memory, anew=reload)
+        return _load_image(image_id, registration, context, memory, load=load, key=key if cache else None)
 
     return session.desk.join_or_start(
         key if cache else (key, "uncached"),
@@ -95,22 +97,23 @@ def request_image(
 
 
 def _load_image(
-    session: Session,
-    load: SharedLoad[Image],
     image_id: ImageId,
     registration: ImageRegistration,
+    context: LoadContext,
+    memory: ImageMemory,
     *,
-    options: LoadOptions,
+    load: SharedLoad[Image],
     key: Hashable | None,
 ) -> Image:
     """Run the loader, finish its image, cache it, tell everybody."""
     started = time.perf_counter()
-    memory = ImageMemory(session.cache if key is not None else None, session.settings)
-    context = LoadContext(session, load, options, memory)
+    session = context.session
 
     def finished(answer: Image, into: ImageMemory) -> Image:
         seconds = time.perf_counter() - started
-        return finished_image(answer, image_id, options, into, loader=registration.info, seconds=seconds)
+        return finished_image(
+            answer, image_id, context.options, into, loader=registration.info, seconds=seconds
+        )
 
     def offer(partial: Image) -> None:
         load.offer(finished(partial, ImageMemory(None, session.settings)))
@@ -122,6 +125,7 @@ def _load_image(
         _keep(load, key, image, memory, context)
     except BaseException as error:  # noqa: BLE001 - whatever it is, it becomes a typed error
         memory.release()
+        context.distrust(error)
         typed = typed_error(error, image_id)
         session.events.emit(ImageLoadFailed(image_id, typed))
         session.load_finished(LoadFinished(image_id, time.perf_counter() - started, 0, typed))

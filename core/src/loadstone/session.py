@@ -284,21 +284,16 @@ class Session:
         volume_id = VolumeId(self.registry.to_id(source))
 
         def work(load: SharedLoad[Sequence[Any]]) -> Sequence[Any]:
-            context = LoadContext(self, load, wish.options, NoMemory())
-            try:
+            with LoadContext(self, load, wish.options, NoMemory()) as context:
                 return describe(context, volume_id, wish)[0]
-            finally:
-                context.close()
 
         return self._at_once(("describe", volume_id, wish.options), volume_id, work)
 
     def _load_modules(self, image_ids: Sequence[ImageId]) -> Sequence[Modules]:
         def work(load: SharedLoad[Sequence[Modules]]) -> Sequence[Modules]:
-            context = LoadContext(self, load, LoadOptions.of(), ImageMemory(None, self.settings))
-            try:
+            memory = ImageMemory(None, self.settings)
+            with LoadContext(self, load, LoadOptions.of(), memory) as context:
                 return load_modules(self, image_ids, context)
-            finally:
-                context.close()
 
         self._refuse_if_closed()
         return self._at_once(("metadata", tuple(image_ids)), image_ids[0], work)

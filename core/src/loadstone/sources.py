@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from loadstone.cache import Cache
 
-__all__ = ["Lease", "Source", "Sources"]
+__all__ = ["HeldSources", "Lease", "Source", "Sources"]
 
 
 class Source(Protocol):
@@ -84,6 +84,8 @@ class Lease:
 
     release: Callable[[], object]
     """Ends it."""
+    forget: Callable[[], object]
+    """Lets whoever asks next open it anew; who holds it keeps it."""
 
 
 class Sources:
@@ -107,6 +109,10 @@ class Sources:
         """
         entry = _Key(key)
         return self._present(entry) or self._opened(entry, open_source)
+
+    def forget(self, key: Hashable) -> None:
+        """Let whoever asks next for the source of that key open it anew."""
+        self._cache.remove(_Key(key))
 
     def _present(self, entry: _Key) -> tuple[S, Lease] | None:
         kept = cast("_Open[S] | None", self._cache.get(entry))
@@ -152,7 +158,51 @@ class Sources:
                 self._cache.unpin(entry, kept)
             kept.leave()
 
-        return Lease(release)
+        return Lease(release, lambda: self._cache.remove(entry, kept))
+
+
+class HeldSources:
+    """
+    The sources that one load holds until it ends.
+
+    Parameters
+    ----------
+    sources
+        Those of the session.
+    anew
+        Whether the load was asked to read everything again: what others opened before it is not used.
+    """
+
+    def __init__(self, sources: Sources, *, anew: bool) -> None:
+        self._sources = sources
+        self._anew = anew
+        self._lock = threading.Lock()
+        self._asked: set[Hashable] = set()
+        self._leases: list[Lease] = []
+
+    def take(self, key: Hashable, open_source: Callable[[], S]) -> S:
+        """Return the source of that key, and hold it."""
+        if self._anew:
+            with (
+                self._lock
+            ):  # held until it is forgotten, so that no other thread of this load gets the old one
+                if key not in self._asked:
+                    self._sources.forget(key)
+                    self._asked.add(key)
+        source, lease = self._sources.lease(key, open_source)
+        with self._lock:
+            self._leases.append(lease)
+        return source
+
+    def forget(self) -> None:
+        """Let whoever asks next open them anew, because they may be why the load failed."""
+        for lease in self._leases:
+            lease.forget()
+
+    def release(self) -> None:
+        """Hold them no longer."""
+        while self._leases:
+            self._leases.pop().release()
 
 
 def _take_turn(opening: _Opening) -> None:

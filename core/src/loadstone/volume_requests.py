@@ -57,7 +57,7 @@ def request_volume(
         return LoadObject.ready(volume_id, volume)
 
     def work(load: SharedLoad[Volume]) -> Volume:
-        return VolumeLoading(session, load, volume_id, wish).run(described)
+        return VolumeLoading(session, load, volume_id, wish, anew=reload).run(described)
 
     handle = session.desk.join_or_start(
         key if wish.cache and not wish.collect else (key, wish.cache, wish.collect),

@@ -242,6 +242,8 @@ def fill_volume(
             registration = session.registry.image_loader(ImageId(assembly.plan.image_ids[0]).scheme)
             _fill_images(filling, registration.record, context)
     finally:
+        for error in filling.errors:
+            context.distrust(error)
         context.close()
         assembly.clear_missing()
     load.token.raise_if_cancelled()

@@ -37,12 +37,19 @@ class VolumeLoading:
     """One load of one volume."""
 
     def __init__(
-        self, session: Session, load: SharedLoad[Volume], volume_id: VolumeId, wish: VolumeWish
+        self,
+        session: Session,
+        load: SharedLoad[Volume],
+        volume_id: VolumeId,
+        wish: VolumeWish,
+        *,
+        anew: bool = False,
     ) -> None:
         self.session = session
         self.load = load
         self.volume_id = volume_id
         self.wish = wish
+        self.anew = anew
         self.asked = wish.key(volume_id)
         self.started = time.perf_counter()
 
@@ -63,14 +70,11 @@ class VolumeLoading:
         self.session.load_finished(LoadFinished(self.volume_id, seconds, nbytes, error))
 
     def _loaded(self, described: ImageStack | VoxelSource | None) -> Volume:
-        context = LoadContext(self.session, self.load, self.wish.options, NoMemory())
-        try:
+        with LoadContext(self.session, self.load, self.wish.options, NoMemory(), anew=self.anew) as context:
             found, info = describe(context, self.volume_id, self.wish, described)
             chosen = the_only(found, self.volume_id)
             key = self.wish.key(chosen.volume_id)
             return self._known(key) or self._filled(chosen, info, context, key)
-        finally:
-            context.close()
 
     def _known(self, key: Hashable) -> Volume | None:
         """Return the volume if the session keeps it under its own id."""
