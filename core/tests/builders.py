@@ -155,13 +155,13 @@ class Stack:
         samples = self.shape[2] if len(self.shape) > 2 else 1
         return ModuleSet(
             plane(3.0 * number),
-            ImagePixel(
-                self.shape[0], self.shape[1], self.dtype, samples, bits_stored=self.bits_stored
-            ),
+            ImagePixel(self.shape[0], self.shape[1], self.dtype, samples, bits_stored=self.bits_stored),
             self.scaling(number),
         )
 
-    def loader(self, *, many: bool = True, batch_size: int | None = None, described: bool = True) -> ImageLoader:
+    def loader(
+        self, *, many: bool = True, batch_size: int | None = None, described: bool = True
+    ) -> ImageLoader:
         """Return the record."""
         return ImageLoader(
             "slices",

@@ -137,7 +137,11 @@ def test_two_permits_taken_in_opposite_orders_never_deadlock() -> None:
 def test_an_error_gives_all_permits_back() -> None:
     """A failed load holds nothing."""
     permits = Permits(lambda _: 1)
-    with pytest.raises(ValueError, match="bad"), permits.hold("file", (0, 0)), permits.hold("compute", (0, 0)):
+    with (
+        pytest.raises(ValueError, match="bad"),
+        permits.hold("file", (0, 0)),
+        permits.hold("compute", (0, 0)),
+    ):
         raise ValueError("bad")
 
     assert permits.gate("file").inside == permits.gate("compute").inside == 0

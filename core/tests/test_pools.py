@@ -24,7 +24,9 @@ def pool() -> Iterator[RequestPool]:
 class Plug:
     """Keeps the one place of a type busy until it is pulled."""
 
-    def __init__(self, pool: RequestPool, type: RequestType = RequestType.PREFETCH, lane: str = "file") -> None:
+    def __init__(
+        self, pool: RequestPool, type: RequestType = RequestType.PREFETCH, lane: str = "file"
+    ) -> None:
         self._running, self._pulled = threading.Event(), threading.Event()
         pool.submit(self._run, type=type, lane=lane)
         assert self._running.wait(WAIT)
@@ -136,7 +138,11 @@ def test_threads_are_gone_when_idle() -> None:
             assert done.acquire(timeout=WAIT)
         until(lambda: pool.stats().threads == 0)
 
-    assert not [thread for thread in threading.enumerate() if thread.name == "loadstone-worker" and thread in pool._threads]
+    assert not [
+        thread
+        for thread in threading.enumerate()
+        if thread.name == "loadstone-worker" and thread in pool._threads
+    ]
 
 
 def test_filter_drops_what_it_refuses_and_tells(pool: RequestPool) -> None:

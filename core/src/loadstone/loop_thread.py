@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from loadstone.cancel import CancelToken
 
 __all__ = ["LoopThread"]
+
+_log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -62,7 +65,7 @@ class LoopThread:
             if self._loop is None and not self._closed:
                 self._loop = asyncio.new_event_loop()
                 self._thread = threading.Thread(
-                    target=self._loop.run_forever, name="loadstone-loop", daemon=True
+                    target=_run, args=(self._loop,), name="loadstone-loop", daemon=True
                 )
                 self._thread.start()
             return self._loop
@@ -89,6 +92,16 @@ class LoopThread:
         thread.join(timeout)
         if not thread.is_alive():
             loop.close()
+
+
+def _run(loop: asyncio.AbstractEventLoop) -> None:
+    while True:
+        try:
+            loop.run_forever()
+        except (SystemExit, KeyboardInterrupt):  # asyncio lets these of a task through, having ended the task
+            _log.exception("a coroutine loader wanted to end the process")
+        else:
+            return
 
 
 def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:
