@@ -58,7 +58,8 @@ class Site(PluginSandbox):
         schemeless: bool = False,
     ) -> str:
         """Install a plugin that serves what it declares; `code` adds to its module, `source` replaces it."""
-        module = module or distribution.replace("-", "_")
+        # Never the name of a real package: another test may have imported that.
+        module = module or distribution.replace("-", "_").replace("loadstone_", "stand_in_for_")
         self.install(
             distribution,
             version=version,
