@@ -183,9 +183,7 @@ class HeldSources:
     def take(self, key: Hashable, open_source: Callable[[], S]) -> S:
         """Return the source of that key, and hold it."""
         if self._anew:
-            with (
-                self._lock
-            ):  # held until it is forgotten, so that no other thread of this load gets the old one
+            with self._lock:  # until it is forgotten: no other thread of this load may get the old one
                 if key not in self._asked:
                     self._sources.forget(key)
                     self._asked.add(key)

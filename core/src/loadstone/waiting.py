@@ -52,7 +52,11 @@ def current_load() -> SharedLoad[Any] | None:
 
 @contextmanager
 def working(load: SharedLoad[Any]) -> Iterator[None]:
-    """Mark the calling thread as working on a load."""
+    """Mark the calling thread as working on a load; one that does already stays the same strand."""
+    current = _current.get()
+    if current is not None and current.load is load:
+        yield
+        return
     strand = Strand(load)
     with _lock:
         load.strands.append(strand)
@@ -91,7 +95,7 @@ def waiting(strand: Strand, wanted: SharedLoad[Any] | Strand) -> Iterator[None]:
 
 def _way(node: SharedLoad[Any] | Strand, target: Strand) -> list[str] | None:
     """Return the ids on the way from a node to a strand, or None if there is no way."""
-    ways: list[tuple[SharedLoad[Any] | Strand, list[str]]] = [(node, [])]
+    ways: list[tuple[SharedLoad[Any] | Strand, list[str]]] = [(node, _named(node))]
     seen: set[int] = set()
     while ways:
         each, ids = ways.pop()
@@ -101,10 +105,15 @@ def _way(node: SharedLoad[Any] | Strand, target: Strand) -> list[str] | None:
             continue
         seen.add(id(each))
         if isinstance(each, Strand):
-            ways += ((further, ids) for further in each.waits_for)
+            ways += ((further, ids + _named(further)) for further in each.waits_for)
         else:
             ways += ((further, [*ids, each.id]) for further in each.strands)
     return None
+
+
+def _named(node: SharedLoad[Any] | Strand) -> list[str]:
+    """Return the id that a strand adds to a way; that of a load comes with its strands."""
+    return [node.load.id] if isinstance(node, Strand) else []
 
 
 def forget_strands() -> None:

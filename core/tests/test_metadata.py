@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import os
+import pickle
+from typing import TYPE_CHECKING
+
+import pytest
+
+from core.tests.builders import Stack, make_session, plane
+from loadstone import (
+    DecodeError,
+    ImageLoader,
+    LoadstoneError,
+    MetadataError,
+    MetadataProvider,
+    PluginContractError,
+)
+from loadstone.metadata import ImagePlane, ModuleSet, Scaling, SopCommon, Window
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
+    from loadstone import ImageId, LoadContext
+    from loadstone.metadata.modules import M, Module
+
+
+def provider(name: str, module: Module, priority: int = 0) -> MetadataProvider:
+    """Return a provider of one module for every image."""
+
+    def get(image_id: ImageId, kind: type[M]) -> M | None:
+        return module if isinstance(module, kind) else None
+
+    return MetadataProvider(name, get, priority)
+
+
+class TestModules:
+    def test_a_module_is_built_when_first_asked_for(self) -> None:
+        """What nobody asks for costs nothing; what was built stays."""
+        built = list[int]()
+
+        def build() -> Scaling:
+            built.append(1)
+            return Scaling(2.0)
+
+        modules = ModuleSet(plane(1.0), builders={Scaling: build})
+
+        assert (modules.get(ImagePlane), built) == (plane(1.0), [])
+        assert modules.get(Scaling) is modules.get(Scaling)
+        assert modules.get(SopCommon) is None
+        assert built == [1]
+
+    def test_a_module_that_cannot_be_built_is_a_typed_error(self) -> None:
+        """Whoever asks for it first gets the cause chained."""
+
+        def build() -> Scaling:
+            raise KeyError("RescaleSlope")
+
+        with pytest.raises(MetadataError, match="Scaling") as caught:
+            ModuleSet(builders={Scaling: build}).get(Scaling)
+
+        assert isinstance(caught.value.__cause__, KeyError)
+
+    def test_modules_pickle(self) -> None:
+        """They are plain values."""
+        assert pickle.loads(pickle.dumps(plane(1.0))) == plane(1.0)
+        assert pickle.loads(pickle.dumps(Window(40, 400))) == Window(40, 400)
+
+
+class TestStore:
+    def test_the_loader_is_asked_before_pixels_are_loaded(self) -> None:
+        """Metadata needs no pixels."""
+        stack = Stack(range(3))
+        with make_session({"slices": stack.loader()}) as session:
+            assert session.metadata.get("slices:2", ImagePlane) == plane(6.0)
+            assert session.metadata.get("slices:2", SopCommon) is None
+            assert [each.get(ImagePlane) for each in session.metadata.many([])] == []
+            assert stack.asked == []
+
+    def test_what_is_set_wins_over_providers_and_those_over_the_loader(self) -> None:
+        """Each override can be taken back."""
+        stack = Stack(range(3))
+        with make_session({"slices": stack.loader()}) as session:
+            store = session.metadata
+            low, high = provider("low", plane(1.0)), provider("high", plane(2.0), priority=1)
+            store.add_provider(high)
+            store.add_provider(low)
+            store.add_provider(low)
+            seen = [store.get("slices:2", ImagePlane)]
+            store.set("slices:2", plane(9.0))
+            seen.append(store.get("slices:2", ImagePlane))
+            store.forget("slices:2")
+            store.remove_provider(high)
+            seen.append(store.get("slices:2", ImagePlane))
+            store.remove_provider(low)
+            seen.append(store.get("slices:2", ImagePlane))
+
+        assert seen == [plane(2.0), plane(9.0), plane(1.0), plane(6.0)]
+
+    def test_of_equal_providers_the_later_added_is_asked_first(self) -> None:
+        """And one that passes leaves it to the next."""
+        with make_session() as session:
+            store = session.metadata
+            store.add_provider(provider("a", plane(1.0)))
+            store.add_provider(provider("b", plane(2.0)))
+            store.add_provider(provider("c", Scaling()))
+
+            assert store.get("number:1", ImagePlane) == plane(2.0)
+
+    def test_a_provider_that_fails_is_named(self) -> None:
+        """The error is typed and says whose fault it is."""
+
+        def fail(image_id: ImageId, kind: type[M]) -> M | None:
+            raise ValueError("bad calibration")
+
+        with make_session() as session:
+            session.metadata.add_provider(MetadataProvider("calibration", fail))
+
+            with pytest.raises(MetadataError, match="'calibration' failed with ValueError"):
+                session.metadata.get("number:1", ImagePlane)
+
+    def test_a_loader_without_metadata_says_nothing(self) -> None:
+        """No metadata is no error."""
+        with make_session() as session:
+            assert session.metadata.get("number:1", ImagePlane) is None
+
+    @pytest.mark.parametrize(
+        ("answer", "error"),
+        [
+            (lambda _: {}, PluginContractError),
+            (lambda _: None, PluginContractError),
+            (dict.fromkeys, PluginContractError),
+            (lambda ids: dict.fromkeys(ids, 3), PluginContractError),
+            (lambda _: os.environ["A_KEY_OF_ITS_OWN"], DecodeError),
+            (lambda _: 1 // 0, DecodeError),
+        ],
+    )
+    def test_nonsense_from_a_loader_is_typed(
+        self, answer: Callable[[Sequence[ImageId]], Any], error: type[LoadstoneError]
+    ) -> None:
+        """A metadata function that fails or leaves ids out is told from one that knows nothing."""
+        loader = ImageLoader("toy", lambda _, __: None, metadata=lambda ids, _: answer(ids))  # type: ignore[arg-type] # not called
+        with make_session({"toy": loader}) as session, pytest.raises(error):
+            session.metadata.get("toy:1", ImagePlane)
+
+    def test_a_loader_may_ask_for_metadata_of_other_images(self) -> None:
+        """`context.metadata` works inside a load, with limits of one."""
+        stack = Stack(range(3))
+
+        def load(image_id: ImageId, context: LoadContext) -> Any:
+            place = context.metadata("slices:2", ImagePlane)
+            assert place is not None
+            return context.load_image(f"number:{int((place.image_position_patient or (0, 0, 0))[2])}")
+
+        with make_session({"slices": stack.loader(), "toy": load}, host_permits=1, file_permits=1) as session:
+            assert session.load_image("toy:1").pixels[0, 0] == 6
