@@ -46,6 +46,8 @@ class FindingKind(StrEnum):
     """SpacingBetweenSlices is not what the positions say. `Finding.distances`: recorded, measured."""
     LOCALIZER = "localizer"
     """Said by a loader: localizers were set aside."""
+    MOSAIC = "mosaic"
+    """Said by a loader: an image is a sheet of tiles that are slices; stacked sheets would be no volume."""
     SFORM_QFORM_DIFFER = "sform_qform_differ"
     """Said by a loader: the two transforms of a NIfTI header disagree."""
     UNITS_ASSUMED = "units_assumed"

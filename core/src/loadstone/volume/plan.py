@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from loadstone import geometry, pixels
 from loadstone.errors import GeometryError, MetadataError
-from loadstone.geometry import GeometryPolicy, GeometryReport
+from loadstone.geometry import FindingKind, GeometryPolicy, GeometryReport
 from loadstone.metadata import ImagePixel, ImagePlane, Modules, ModuleSet, Scaling, VoiLut
 
 if TYPE_CHECKING:
@@ -106,6 +106,7 @@ def plan_of_stack(
     described = [_pixel(each, image_id) for each, image_id in zip(modules, stack.image_ids, strict=True)]
     planes = [each.get(ImagePlane) or ImagePlane() for each in modules]
     first = described[0]
+    _refuse_mosaic(stack)
     _refuse_mixture(stack, described, planes)
     arranged = _arranged(stack, planes, first, policy)
     order = arranged.order
@@ -127,6 +128,18 @@ def plan_of_stack(
         voi_lut=ordered[len(ordered) // 2].get(VoiLut) or VoiLut(),
         header=lambda: None,
     )
+
+
+def _refuse_mosaic(stack: ImageStack) -> None:
+    """Refuse sheets of tiles: their planes place the sheet, not the slices on it."""
+    found = next((each for each in stack.findings if each.kind is FindingKind.MOSAIC), None)
+    if found is not None:
+        raise GeometryError(
+            found.message,
+            source=stack.volume_id,
+            hint="Load the sheets one by one; image_ids() lists them.",
+            report=GeometryReport(stack.findings),
+        )
 
 
 def _first_axis(planes: Sequence[ImagePlane]) -> str:

@@ -103,9 +103,22 @@ def read_header(blob: Blob, settings: Settings) -> Header:
             return _read_deflated(blob, position, settings)
         implicit = transfer_syntax_uid == IMPLICIT_VR_LITTLE_ENDIAN
         found, pixels = _walk(blob, first, position, implicit=implicit)
+    except _EndsEarlyError as error:
+        header = _read_unusual(blob)
+        if header.pixels is None:
+            raise IntegrityError(
+                f"it ends within its header, after {blob.size:,} bytes",
+                source=blob.source,
+                hint="The object is truncated: fetch it again.",
+            ) from error
+        return header
     except UnusualHeaderError:
         return _read_unusual(blob)
     return Header(RawElements(found, implicit=implicit), transfer_syntax_uid, pixels)
+
+
+class _EndsEarlyError(UnusualHeaderError):
+    """An element reaches beyond the end of the object."""
 
 
 def _read_meta(data: bytes) -> tuple[str, int]:
@@ -127,7 +140,8 @@ def _read_meta(data: bytes) -> tuple[str, int]:
             if element == 0x10:
                 uid = data[start:position]
     except StructError:
-        raise UnusualHeaderError from None
+        # The bytes at hand end here: the object too, for no meta information is that long.
+        raise _EndsEarlyError from None
     text = uid.rstrip(b"\0 ").decode("latin-1")
     if text in {"", EXPLICIT_VR_BIG_ENDIAN}:
         raise UnusualHeaderError
@@ -146,8 +160,11 @@ def _walk(blob: Blob, window: bytes, position: int, *, implicit: bool) -> tuple[
         base += position
         if base == blob.size:
             return found, None
-        if base > blob.size or base - position + len(window) == blob.size:
-            raise UnusualHeaderError
+        if base > blob.size:
+            raise _EndsEarlyError
+        if base - position + len(window) == blob.size:
+            # What is left is no element: padding, or the beginning of one.
+            raise _EndsEarlyError if window[position:].strip(b"\0") else UnusualHeaderError
         # Bounded by what is there, whatever length the header claims.
         size = min(max(needed, 4 * size), blob.size - base)
         window, position = blob.read(base, size), 0

@@ -18,6 +18,7 @@ _HEAD_BYTES = 1024
 _PRINTABLE = string.printable.encode()
 
 _MAGIC = (
+    (rb".{128}DICM", "a DICOM file"),  # first: its preamble may be the head of a TIFF image
     (rb"GIF8[79]a", "a GIF image"),
     (rb"RIFF....WEBP", "a WebP image"),
     (rb"II\*\0|MM\0\*|II\+\0|MM\0\+", "a TIFF image"),
@@ -30,7 +31,6 @@ _MAGIC = (
     (rb"\xff\x0a|\0\0\0\x0cJXL ", "a JPEG XL image"),
     (rb"....ftyp(avif|heic|heix|mif1)", "an AVIF or HEIF image"),
     (rb"P[1-7]\s", "a PNM image"),
-    (rb".{128}DICM", "a DICOM file"),
     (rb"\x5c\x01\0\0.{340}n[i+]1\0|\0\0\x01\x5c.{340}n[i+]1\0", "a NIfTI file"),
     (rb"\x1f\x8b", "gzip-compressed data"),
     (rb"PK\x03\x04", "a ZIP archive"),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from loadstone import GeometryPolicy, ImageStack, InvalidIdError
-from loadstone.geometry import arrange, split_stacks
+from loadstone.geometry import Finding, FindingKind, arrange, split_stacks
 from loadstone.transport import redact
 from loadstone_wado import tags
 from loadstone_wado.ids import Selection
@@ -14,10 +14,12 @@ from loadstone_wado.ids import Selection
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from loadstone.geometry import Finding
     from loadstone_wado.instance import Instance
 
 __all__ = ["Member", "stacks_of"]
+
+_MOSAIC = Finding(FindingKind.MOSAIC, "each image is a mosaic, a sheet of tiles that are slices")
+"""About images with MOSAIC in their ImageType, as Siemens stores functional series."""
 
 _TAKE_AS_IT_IS = GeometryPolicy(
     gap="ignore", duplicate="ignore", irregular="ignore", incomplete="ignore", mixed="ignore"
@@ -152,6 +154,8 @@ def _split(images: list[_Image]) -> Iterator[tuple[_Image, ...]]:
 
 def _image_stack(group: _Group, name: str, findings: tuple[Finding, ...]) -> ImageStack:
     ids = tuple(member.image_id(frame) for member, frame in group.images)
+    if any("MOSAIC" in member.instance.image_type for member, _ in group.images):
+        findings = (*findings, _MOSAIC)
     return ImageStack(name, ids, _description(group), findings)
 
 
