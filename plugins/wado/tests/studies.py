@@ -28,7 +28,7 @@ def uid(number: int) -> str:
 
 def stored_values(number: int) -> npt.NDArray[np.uint16]:
     """Return the stored values of the n-th slice or frame: no two are equal."""
-    return (1000 + 100 * number + np.arange(24, dtype=np.uint16)).reshape(SHAPE)
+    return (1000 + 50 * number + np.arange(24, dtype=np.uint16)).reshape(SHAPE)
 
 
 def ct_slice(number: int, **attributes: Any) -> Dataset:

@@ -148,8 +148,8 @@ def test_a_file_written_anew_is_read_anew(tmp_path: Path) -> None:
         os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns + 1))
         later = session.load_image(f"dicomfile:{path}")
 
-    assert np.array_equal(after.pixels, before.pixels + 100)
-    assert np.array_equal(later.pixels, before.pixels + 200)
+    assert np.array_equal(after.pixels, before.pixels + 50)
+    assert np.array_equal(later.pixels, before.pixels + 100)
 
 
 def test_a_multi_frame_file_replaced(multi_frame: Path) -> None:
@@ -169,7 +169,7 @@ BAD = {
     "empty": (b"", DecodeError, "DICOM"),
     "text": (b"this is a text, not an image" * 10, DecodeError, "DICOM"),
     "truncated": (part10(ct_slice(1))[:-2], IntegrityError, "truncated"),
-    "header only": (part10(ct_slice(1))[:250], UnsupportedError, "without pixel data"),
+    "header only": (part10(ct_slice(1))[:250], IntegrityError, "ends within its header"),
     "no pixel data": (part10(identity(Rows=4, Columns=6)), UnsupportedError, "without pixel data"),
     "report": (
         part10(identity(SOPClassUID="1.2.840.10008.5.1.4.1.1.88.11")),
@@ -206,7 +206,7 @@ def test_bad_input(tmp_path: Path, kind: str) -> None:
         repaired = session.load_image(f"dicomfile:{path}")
 
     assert entries <= 1  # the header of a file whose pixels are bad
-    assert np.array_equal(good_pixels + 100, repaired.pixels)
+    assert np.array_equal(good_pixels + 50, repaired.pixels)
 
 
 @pytest.mark.parametrize("rest", ["", "/\0", "file://otherhost/x.dcm"])

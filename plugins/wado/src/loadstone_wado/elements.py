@@ -405,10 +405,11 @@ class JsonElements(Elements):
         return element
 
     def _list(self, tag: Attribute) -> list[Any]:
-        values = self._element(tag).get("Value") or []
-        if not isinstance(values, list):
-            raise MetadataError(f"the value of attribute {tag!r} is no JSON array")
-        return values
+        values = self._element(tag).get("Value")
+        if values is None:
+            return []
+        # Some servers write a single value without the array around it.
+        return values if isinstance(values, list) else [values]
 
     def values(self, tag: Attribute) -> tuple[Value, ...]:
         """Return the values; a JSON null is an empty text."""

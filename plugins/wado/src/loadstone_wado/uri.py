@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from loadstone import InvalidIdError
 from loadstone.transport import redact
 from loadstone_wado.decode import load_frame
-from loadstone_wado.dicomweb.ladder import refuse_text
+from loadstone_wado.dicomweb.answers import refuse_cut, refuse_text
 from loadstone_wado.ids import Selection, frame_of
 from loadstone_wado.modules import frame_modules
 from loadstone_wado.part10 import Part10
@@ -72,7 +72,9 @@ def _fetched(load_id: LoadId, locator: str, context: LoadContext) -> Part10:
     def fetch() -> Part10:
         answer = context.fetch(_asking_for_dicom(locator), headers={"Accept": "*/*"})
         refuse_text(answer)
-        return Part10.from_bytes(answer.body, context.settings, source=redact(answer.url))
+        part10 = Part10.from_bytes(answer.body, context.settings, source=redact(answer.url))
+        refuse_cut(part10, answer)
+        return part10
 
     return context.source(("wadouri", locator), fetch)
 

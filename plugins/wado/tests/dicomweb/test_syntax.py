@@ -84,6 +84,14 @@ def test_nothing_says_it(body: bytes) -> None:
         syntax(body)
 
 
+def test_big_endian_is_refused() -> None:
+    """DICOMweb does not allow big endian in frames, and 8-bit samples may or may not be swapped."""
+    named = f"application/octet-stream; transfer-syntax={ts.EXPLICIT_VR_BIG_ENDIAN}"
+
+    with pytest.raises(IntegrityError, match="big endian"):
+        syntax(NATIVE, named)
+
+
 def test_a_media_type_means_a_syntax() -> None:
     """An image type stands for its usual syntax where neither parameter nor bytes tell more."""
     assert syntax(b"\0" * 10, "image/x-dicom-rle") == ts.RLE_LOSSLESS

@@ -8,7 +8,8 @@ from urllib.parse import urljoin, urlsplit
 
 from loadstone import SecurityError
 from loadstone.transport import origin_of, redact
-from loadstone_wado.dicomweb.ladder import BULK, climb, refuse_text
+from loadstone_wado.dicomweb.answers import refuse_text
+from loadstone_wado.dicomweb.ladder import BULK, climb
 from loadstone_wado.dicomweb.multipart import parts_of
 
 if TYPE_CHECKING:

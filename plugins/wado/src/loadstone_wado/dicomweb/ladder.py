@@ -5,17 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from loadstone import DecodeError, FetchError, StashKey
-from loadstone.transport import redact
-from loadstone_wado.dicomweb.media import MediaType
+from loadstone import FetchError, StashKey
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from loadstone import Session
-    from loadstone.transport import HttpResponse, HttpStream
 
-__all__ = ["BULK", "FRAME", "INSTANCE", "SERIES", "Ladder", "climb", "refuse_text"]
+__all__ = ["BULK", "FRAME", "INSTANCE", "SERIES", "Ladder", "climb"]
 
 NOT_UNDERSTOOD: Final = frozenset({400, 406, 415})
 """Statuses that say: ask in another way."""
@@ -77,21 +74,3 @@ def climb(ladder: Ladder, root: str, session: Session, ask: Callable[[str], T]) 
         else:
             remembered[root, ladder] = rung
             return answer
-
-
-def refuse_text(answer: HttpResponse | HttpStream) -> None:
-    """
-    Refuse a page or a document where pixels were asked for.
-
-    Raises
-    ------
-    DecodeError
-        If the answer says that it is text.
-    """
-    media = MediaType.of(answer.headers.get("Content-Type", ""))
-    if media.is_text:
-        raise DecodeError(
-            f"the server answered with {media.name} where pixels were asked for",
-            source=redact(answer.url),
-            hint="It is often a login or an error page: check the address and the credentials.",
-        )

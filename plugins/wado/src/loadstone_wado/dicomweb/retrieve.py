@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from loadstone import IntegrityError, LoadCancelled, LoadstoneError, MetadataError
 from loadstone.transport import redact
-from loadstone_wado.dicomweb.ladder import FRAME, INSTANCE, SERIES, Ladder, climb, refuse_text
+from loadstone_wado.dicomweb.answers import refuse_cut, refuse_text
+from loadstone_wado.dicomweb.ladder import FRAME, INSTANCE, SERIES, Ladder, climb
 from loadstone_wado.dicomweb.multipart import Part, parts_of
 from loadstone_wado.dicomweb.syntax import syntax_of
 from loadstone_wado.frames import EncodedFrame
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from loadstone import LoadContext
+    from loadstone.transport import HttpResponse
     from loadstone_wado.ids import RsUrl
     from loadstone_wado.layout import PixelLayout
 
@@ -43,8 +45,8 @@ def fetch_frame(url: RsUrl, layout: PixelLayout, context: LoadContext) -> Encode
     IntegrityError, LimitError, DecodeError
         If the answer is truncated, too large, or no pixels.
     """
-    part, content_type = _fetched(url.frame_url, FRAME, url, context)
-    return EncodedFrame(part.body, syntax_of(part, content_type, layout))
+    part, answer = _fetched(url.frame_url, FRAME, url, context)
+    return EncodedFrame(part.body, syntax_of(part, answer.headers.get("Content-Type", ""), layout))
 
 
 def fetch_instance(url: RsUrl, context: LoadContext) -> Part10:
@@ -58,18 +60,19 @@ def fetch_instance(url: RsUrl, context: LoadContext) -> Part10:
     """
 
     def fetch() -> Part10:
-        part, _ = _fetched(url.instance_url, INSTANCE, url, context)
+        part, answer = _fetched(url.instance_url, INSTANCE, url, context)
         source = redact(url.instance_url)
         found = Part10.from_bytes(part.body, context.settings, source=source)
         if found.instance.sop_instance_uid != url.instance:
             raise MetadataError("the server sent another instance than the one asked for", source=source)
+        refuse_cut(found, answer)
         return found
 
     return context.source(("wadors object", url.instance_url, url.query), fetch)
 
 
-def _fetched(target: str, ladder: Ladder, url: RsUrl, context: LoadContext) -> tuple[Part, str]:
-    """Fetch an answer of one part; return it with the Content-Type of the answer."""
+def _fetched(target: str, ladder: Ladder, url: RsUrl, context: LoadContext) -> tuple[Part, HttpResponse]:
+    """Fetch an answer of one part; return the part and the answer around it."""
     answer = climb(
         ladder,
         url.root,
@@ -79,7 +82,7 @@ def _fetched(target: str, ladder: Ladder, url: RsUrl, context: LoadContext) -> t
     refuse_text(answer)
     source, content_type = redact(answer.url), answer.headers.get("Content-Type", "")
     for part in parts_of(BytesIO(answer.body), content_type, context.settings, source=source):
-        return part, content_type
+        return part, answer
     raise IntegrityError("the answer has no parts", source=source)
 
 

@@ -58,10 +58,15 @@ def syntax_of(part: Part, response_type: str, layout: PixelLayout) -> str:
     Raises
     ------
     IntegrityError
-        If neither headers nor bytes say what it is.
+        If neither headers nor bytes say what it is, or it is big endian.
     """
     types = [MediaType.of(part.headers.get("content-type", "")), MediaType.of(response_type)]
     named = next(filter(None, map(_named, types)), "")
+    if named == ts.EXPLICIT_VR_BIG_ENDIAN:
+        # Whether 8-bit samples are swapped depends on a VR that the answer does not tell.
+        raise IntegrityError(
+            "the frame is big endian, which DICOMweb does not allow (DICOM PS3.18 8.7.3.5.2)"
+        )
     fits = _is_native_size(len(part.body), layout)
     if named and (named not in ts.NATIVE or fits):
         return named
