@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import traceback
+from typing import TYPE_CHECKING
 
 from loadstone.errors import DecodeError, FetchError, LimitError, LoadCancelled, LoadstoneError
+
+if TYPE_CHECKING:
+    from types import FrameType
 
 __all__ = ["forget_frames", "typed_error"]
 
@@ -52,5 +56,16 @@ def forget_frames(error: BaseException) -> None:
         each = rest.pop()
         if each is not None and id(each) not in seen:
             seen.add(id(each))
-            traceback.clear_frames(each.__traceback__)
+            for frame, _ in traceback.walk_tb(each.__traceback__):
+                _clear(frame)
             rest += (each.__cause__, each.__context__)
+
+
+def _clear(frame: FrameType | None) -> None:
+    """Clear a call and those that led to it, which it keeps alive, up to those that still run."""
+    while frame is not None:
+        try:
+            frame.clear()
+        except RuntimeError:
+            return
+        frame = frame.f_back

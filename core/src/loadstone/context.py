@@ -58,7 +58,7 @@ class Memory(Protocol):
 class Job(Generic[T]):
     """A piece of a load's work on another worker; future-like."""
 
-    __slots__ = ("_done", "_error", "_request", "_session", "_value")
+    __slots__ = ("_done", "_error", "_load", "_request", "_session", "_value", "_work")
 
     def __init__(
         self,
@@ -71,30 +71,34 @@ class Job(Generic[T]):
         lane: str = "compute",
     ) -> None:
         self._session = session
+        self._load = load
+        self._work: Callable[[], T] | None = work
         self._done = threading.Event()
         self._value: T | None = None
         self._error: LoadstoneError | None = None
 
-        def run() -> None:
-            try:
-                with load.working():
-                    load.token.raise_if_cancelled()
-                    self._value = work()
-            except BaseException as error:  # noqa: BLE001 - it is raised again in result()
-                self._error = typed_error(error, load.id)
-                forget_frames(self._error)
-            finally:
-                self._done.set()
-
-        def dropped() -> None:
-            self._error = LoadCancelled("the queued work was dropped", source=load.id)
-            self._done.set()
-
         if priority is None:
             priority = _order(load)[1]
         self._request = session.pool.submit(
-            run, dropped=dropped, type=type, priority=priority, lane=lane, details=load.id
+            self._run, dropped=self._drop, type=type, priority=priority, lane=lane, details=load.id
         )
+
+    def _run(self) -> None:
+        work, self._work = self._work, None
+        try:
+            with self._load.working():
+                self._load.token.raise_if_cancelled()
+                if work is not None:
+                    self._value = work()
+        except BaseException as error:  # noqa: BLE001 - it is raised again in result()
+            self._error = typed_error(error, self._load.id)
+            forget_frames(self._error)
+        finally:
+            self._done.set()
+
+    def _drop(self) -> None:
+        self._error = LoadCancelled("the queued work was dropped", source=self._load.id)
+        self._done.set()
 
     def done(self) -> bool:
         """Say whether it has ended."""

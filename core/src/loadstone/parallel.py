@@ -7,6 +7,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from loadstone.boundary import typed_error
 from loadstone.context import Job
 from loadstone.errors import LoadstoneError
 from loadstone.pools import RequestType
@@ -74,8 +75,8 @@ class _Gang(Generic[T]):
         self._add(min(first, len(self._pieces)) - 1)
         try:
             self._share()
-        except LoadstoneError as error:
-            self._errors.append(error)
+        except BaseException as error:  # noqa: BLE001 - as on the other workers, which must end first
+            self._errors.append(typed_error(error, self._load.id))
         while self._jobs:
             try:
                 self._jobs.popleft().result()

@@ -293,6 +293,12 @@ class LoadDesk:
             load.abandon()
 
 
+def _left_behind(error: BaseException, identity: str) -> LoadstoneError:
+    typed = typed_error(error, identity)
+    forget_frames(typed)
+    return typed
+
+
 def _run(load: SharedLoad[T], work: Callable[[SharedLoad[T]], T]) -> None:
     """Do the work and settle, whatever it raises; callbacks belong to the load, and may load further."""
     with load.working():
@@ -300,8 +306,6 @@ def _run(load: SharedLoad[T], work: Callable[[SharedLoad[T]], T]) -> None:
             load.token.raise_if_cancelled()
             value = work(load)
         except BaseException as error:  # noqa: BLE001 - every handle settles, whatever a loader raises
-            typed = typed_error(error, load.id)
-            forget_frames(typed)
-            load.settle(None, typed)
+            load.settle(None, _left_behind(error, load.id))
         else:
             load.settle(value, None)

@@ -247,16 +247,11 @@ def fill_volume(
         context.close()
         assembly.clear_missing()
     load.token.raise_if_cancelled()
-    assembly.errors = tuple(filling.errors)
-    if filling.errors and collect:
-        return
-    if filling.errors:
-        raise _failure(volume, filling.errors[0]) from filling.errors[0].__cause__
-    session.events.emit(VolumeLoaded(volume))
-
-
-def _failure(volume: Volume, error: LoadstoneError) -> LoadstoneError:
-    """Return the error that carries the volume: a copy, for the volume keeps the error itself."""
-    failure = copy.copy(error)
-    failure.volume, failure.missing = volume, volume.missing
-    return failure
+    errors, filling.errors = filling.errors, []
+    # Copies have no traceback, which would lead back to the volume and keep it alive.
+    assembly.errors = tuple(copy.copy(error) for error in errors)
+    if errors and not collect:
+        errors[0].volume, errors[0].missing = volume, volume.missing
+        raise errors[0]
+    if not errors:
+        session.events.emit(VolumeLoaded(volume))

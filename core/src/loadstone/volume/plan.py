@@ -152,6 +152,11 @@ def _pixel(modules: Modules, image_id: str) -> ImagePixel:
     pixel = modules.get(ImagePixel)
     if pixel is None:
         raise MetadataError("the image does not say how large it is", source=image_id)
+    if pixel.rows < 1 or pixel.columns < 1 or pixel.samples_per_pixel not in _COLOR_AXIS:
+        raise MetadataError(
+            f"the image has {pixel.rows} x {pixel.columns} pixels of {pixel.samples_per_pixel} samples",
+            source=image_id,
+        )
     return pixel
 
 

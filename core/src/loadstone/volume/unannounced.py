@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from loadstone.boundary import typed_error
 from loadstone.ids import ImageId, lane_of
 from loadstone.image_loading import ImageMemory, answered, checked_image
 from loadstone.metadata import ImagePixel, Modules, ModuleSet, Scaling
@@ -58,8 +59,11 @@ class UnannouncedImages:
         memory = ImageMemory(session.cache if self._charged else None, session.settings)
         self._memories.append(memory)
         context = self._context.for_memory(memory).for_image(image_id)
-        answer = session.registry.image_loader(image_id.scheme).record.load(image_id, context)
-        image = checked_image(answered(answer, context, self._load, lambda _: None), image_id)
+        try:
+            answer = session.registry.image_loader(image_id.scheme).record.load(image_id, context)
+            image = checked_image(answered(answer, context, self._load, lambda _: None), image_id)
+        except BaseException as error:
+            raise typed_error(error, image_id) from error
         if not memory.gave(image.pixels):
             memory.reserve(image.nbytes)
         self._images[image_id] = image

@@ -166,7 +166,7 @@ class Volume:
 
     @property
     def errors(self) -> tuple[LoadstoneError, ...]:
-        """What went wrong with the missing images at the last attempt to load them."""
+        """What went wrong with the missing images at the last attempt to load them; without tracebacks."""
         return self._assembly.errors
 
     def image(self, index: int) -> Image:
