@@ -88,10 +88,12 @@ class ImageLoaderContract(ArrayChecks, ErrorChecks, RemoteChecks, LeftoverChecks
 
     def test_output_is_made_once(self, loadable: Subject, new_session: Callable[[], Session]) -> None:
         """When the loader hands over, its pixels are the only array: from `context.allocate`, or its own."""
+        partials: list[object] = []
         with new_session() as session, array_memory() as living:
-            image, held = _measured(session, loadable.id, living)
+            image, held = _measured(session, loadable.id, living, partials.append)
             sources = session.cache.stats().kept
-
+        if partials:
+            pytest.skip("what is refined in steps may need scratch memory")
         if image.nbytes < LEAST_BYTES:
             pytest.skip(
                 f"{image.nbytes:,} bytes do not stand out: give an image_id of {LEAST_BYTES:,} or more"
@@ -185,12 +187,14 @@ class _Described:
     image: Image
 
 
-def _measured(session: Session, image_id: str, living: Callable[[], int]) -> tuple[Image, int]:
+def _measured(
+    session: Session, image_id: str, living: Callable[[], int], offer: Callable[[Image], object]
+) -> tuple[Image, int]:
     """Return what the loader gives, and the memory of arrays at that moment."""
     record, identity = image_loader(session, image_id), ImageId(image_id)
 
     def work(context: LoadContext, load: SharedLoad[Any]) -> tuple[Image, int]:
-        image = answered(record.load(identity, context), context, load, lambda _: None)
+        image = answered(record.load(identity, context), context, load, offer)
         return checked_image(image, image_id), living()
 
     return in_a_load(session, identity, work)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["PluginPackageContract"]
 
+_TRIALS = pytest.StashKey[dict[str, "Trial"]]()
+
 
 class PluginPackageContract:
     """
@@ -54,9 +56,13 @@ class PluginPackageContract:
         return list(found.values())
 
     @pytest.fixture
-    def trials(self, plugins: list[Candidate]) -> dict[str, Trial]:
-        """Return what came of trying each plugin in a process of its own."""
-        return {each.value: try_plugin(each) for each in plugins}
+    def trials(self, plugins: list[Candidate], request: pytest.FixtureRequest) -> dict[str, Trial]:
+        """Return what came of trying each plugin in a process of its own, once for all checks."""
+        kept = request.node.parent.stash
+        if _TRIALS not in kept:
+            kept[_TRIALS] = {each.value: try_plugin(each) for each in plugins}
+        found: dict[str, Trial] = kept[_TRIALS]
+        return found
 
     def test_it_declares_plugins(self, distribution: str) -> None:
         """The distribution is installed, and its entry points are well-formed ones of Loadstone."""
