@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -122,7 +123,7 @@ class Stack:
         out = context.allocate(self.shape, self.dtype, image_id)
         out[...] = self.values[number]
         if number in self.failing:
-            raise self.failing[number]
+            raise copy.copy(self.failing[number])
         scaling = self.scaling(number)
         return Image(
             out,
