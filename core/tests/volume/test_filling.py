@@ -686,7 +686,9 @@ class TestCache:
     def test_a_pin_of_what_does_not_stay_is_forgotten(self, how: str) -> None:
         """The next volume under that id is not pinned by accident."""
         stack = Stack(range(3), failing={1: ValueError("one")} if how != "uncached" else {})
-        options: dict[str, Any] = {"errors": "collect"} if how == "incomplete" else {"cache": how != "uncached"}
+        options: dict[str, Any] = (
+            {"errors": "collect"} if how == "incomplete" else {"cache": how != "uncached"}
+        )
         with session_of(stack) as session:
             session.request_volume("streaming:all", image_ids=stack.ids, pinned=True, **options).exception(
                 WAIT

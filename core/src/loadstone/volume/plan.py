@@ -10,14 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from loadstone import geometry, pixels
-from loadstone.errors import GeometryError, MetadataError
+from loadstone.errors import GeometryError, MetadataError, PluginContractError
 from loadstone.geometry import FindingKind, GeometryPolicy, GeometryReport
 from loadstone.metadata import ImagePixel, ImagePlane, Modules, ModuleSet, Scaling, VoiLut
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from loadstone.hookspecs import ImageStack, VoxelSource
+    from loadstone.hookspecs import ImageStack, VolumeHeader, VoxelSource
     from loadstone.options import LoadOptions
 
 __all__ = ["VolumePlan", "plan_of_source", "plan_of_stack"]
@@ -225,8 +225,15 @@ def _units(modules: list[Modules]) -> str:
 
 
 def plan_of_source(source: VoxelSource, options: LoadOptions) -> VolumePlan:
-    """Describe a volume that comes as one block."""
-    header = source.header
+    """
+    Describe a volume that comes as one block.
+
+    Raises
+    ------
+    PluginContractError
+        If its header contradicts itself.
+    """
+    header = _checked_header(source)
     scaling = header.scaling
     plan = pixels.scale_plan(
         header.dtype,
@@ -253,6 +260,23 @@ def plan_of_source(source: VoxelSource, options: LoadOptions) -> VolumePlan:
         voi_lut=header.voi_lut,
         header=header.header,
     )
+
+
+def _checked_header(source: VoxelSource) -> VolumeHeader:
+    header = source.header
+    shape, axes = header.shape, header.axes
+    leading = len(axes) - (3 if axes[-1:] in {("rgb",), ("rgba",)} else 2)
+    samples = {"rgb": 3, "rgba": 4}.get(axes[-1] if axes else "", 0)
+    if len(shape) != len(axes) or leading < 1 or min(shape) < 1 or (samples and shape[-1] != samples):
+        raise PluginContractError(
+            f"its header has the shape {shape} and the axes {axes}", source=source.volume_id
+        )
+    count = math.prod(shape[:leading])
+    if source.image_ids and len(source.image_ids) != count:
+        raise PluginContractError(
+            f"it names {len(source.image_ids)} of {count} images", source=source.volume_id
+        )
+    return header
 
 
 def _placed(
