@@ -130,7 +130,9 @@ class Assembly:
         except pixels.FrameDoesNotFit:
             self.misfits.add(index)
             return index
-        self._templates[index] = replace(image, pixels=_NO_PIXELS)
+        # A view of the block may stay; anything else would keep its memory.
+        in_place = image.pixels.base is self.block.array
+        self._templates[index] = image if in_place else replace(image, pixels=_NO_PIXELS)
         self.finish(index)
         return index
 
@@ -178,6 +180,7 @@ class Assembly:
         if self.reservation is not None:
             self.reservation.shrink(self.plan.nbytes)
         self.plan, self.block = wider, block
+        self._templates = [each and replace(each, pixels=_NO_PIXELS) for each in self._templates]
         self.misfits.clear()
 
     def image(self, index: int, loader: LoaderInfo) -> Image:

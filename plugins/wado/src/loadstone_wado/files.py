@@ -36,10 +36,10 @@ def load(image_id: ImageId, context: LoadContext) -> Image:
     stored = stored_object(path_of(image_id.locator), context)
     scaled = context.options.scaled
     allocate = partial(context.allocate, image_id=image_id)
-    with context.reading(), stored.frames() as reader:
+    with context.reading():
         if is_direct(stored.instance, scaled=scaled):
-            return load_frame(reader, number, scaled=scaled, allocate=allocate)
-        encoded = reader.read(number)
+            return load_frame(stored.frames, number, scaled=scaled, allocate=allocate)
+        encoded = stored.frames.read(number)
     with context.computing():
         return decode_frame(stored.instance, number, encoded, scaled=scaled, allocate=allocate)
 

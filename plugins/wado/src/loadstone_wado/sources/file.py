@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
@@ -16,13 +15,52 @@ from loadstone_wado.headers import read_dataset
 from loadstone_wado.instance import Instance
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from pydicom.dataset import Dataset
 
     from loadstone import LoadContext, Settings
 
 __all__ = ["StoredObject", "known_objects", "stored_object"]
+
+
+def open_unchanged(state: FileState) -> FileBlob:
+    """
+    Open a file that is still as it was.
+
+    Raises
+    ------
+    FetchError
+        If it cannot be opened.
+    IntegrityError
+        If it was written anew.
+    """
+    blob = FileBlob(state.path)
+    if FileState.of(state.path, blob.status) != state:
+        blob.close()
+        raise IntegrityError(
+            "the file was written anew while it was being loaded", source=state.path, hint="Load it again."
+        )
+    return blob
+
+
+class ClosedFile:
+    """A file that is opened for each read, and costs no descriptor in between; a `Blob`."""
+
+    __slots__ = ("_state", "size", "source")
+
+    def __init__(self, state: FileState) -> None:
+        self._state = state
+        self.size = state.signature[0]
+        self.source = state.path
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return up to `length` bytes from `offset` on; raises as `open_unchanged`."""
+        with open_unchanged(self._state) as blob:
+            return blob.read(offset, length)
+
+    def readinto(self, offset: int, target: memoryview) -> int:
+        """Read from `offset` on into `target`; raises as `open_unchanged`."""
+        with open_unchanged(self._state) as blob:
+            return blob.readinto(offset, target)
 
 
 class StoredObject:
@@ -74,38 +112,23 @@ class StoredObject:
         """About how much memory it takes."""
         return self.instance.nbytes
 
-    @contextmanager
-    def frames(self) -> Iterator[FrameReader]:
+    @property
+    def frames(self) -> FrameReader:
         """
-        Give a reader of its frames; a multi-frame object's file stays open, with the index of its frames.
+        A reader of its frames; the file of a multi-frame object stays open, with the index of its frames.
 
         Raises
         ------
-        IntegrityError
-            If the file was written anew since its header was read.
+        FetchError, IntegrityError
+            If the file is gone, or was written anew since its header was read; so do its methods.
         """
-        if self._reader is not None:
-            yield self._reader
-            return
-        if self.instance.number_of_frames == 1:
-            with self._open() as blob:
-                yield FrameReader(self.instance, blob)
-            return
-        with self._lock:
-            if self._reader is None:
-                self._reader = FrameReader(self.instance, self._open())
-        yield self._reader
-
-    def _open(self) -> FileBlob:
-        blob = FileBlob(self.state.path)
-        if FileState.of(self.state.path, blob.status) != self.state:
-            blob.close()
-            raise IntegrityError(
-                "the file was written anew while it was being loaded",
-                source=self.state.path,
-                hint="Load it again.",
-            )
-        return blob
+        if self._reader is None:
+            with self._lock:
+                if self._reader is None:
+                    several = self.instance.number_of_frames > 1
+                    blob = open_unchanged(self.state) if several else ClosedFile(self.state)
+                    self._reader = FrameReader(self.instance, blob)
+        return self._reader
 
     def close(self) -> None:
         """Close the file, if it is open."""
