@@ -54,7 +54,7 @@ bench: .venv/ready-bench
 
 # What each target needs beyond the four packages themselves. `check` reads all the code, so it needs every library.
 .venv/ready-test: groups := test
-.venv/ready-check: groups := test check bench
+.venv/ready-check: groups := test check docs bench
 .venv/ready-docs: groups := docs
 .venv/ready-bench: groups := bench
 
