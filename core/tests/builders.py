@@ -40,7 +40,7 @@ def make_session(loaders: Mapping[str, ImageLoad | ImageLoader] | None = None, *
     """Return a session with loaders of its own; ``number:7`` is there anyway."""
     session = Session(**settings)
     for scheme, loader in {"number": numbered, **(loaders or {})}.items():
-        session.registry.register_image_loader(scheme, loader)
+        session.registry.register_image_loader(scheme, loader, replace=True)
     return session
 
 

@@ -67,8 +67,8 @@ class SharedLoad(Generic[T]):
             self.desk.unlink(self)
             request = self.request
         self.token.cancel()
-        if request is not None:
-            self.desk.pool.drop(request)
+        if request is not None and self.desk.pool.drop(request):
+            self.settle(None, LoadCancelled(source=self.id))
 
     def offer(self, partial: T) -> None:
         """Show a partial result to everybody."""

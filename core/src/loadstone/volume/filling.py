@@ -20,7 +20,7 @@ from loadstone.load_object import Progress
 from loadstone.parallel import run_parallel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from loadstone.context import LoadContext
     from loadstone.hookspecs import ImageLoad, ImageLoader, ImageLoadMany, VoxelFill
@@ -221,10 +221,26 @@ def _stored_memory(array: npt.NDArray[Any], plan: pixels.ScalePlan) -> npt.NDArr
 
 
 def fill_volume(
-    volume: Volume, load: SharedLoad[Any], context: LoadContext, *, collect: bool = False
+    volume: Volume,
+    load: SharedLoad[Any],
+    context: LoadContext,
+    *,
+    collect: bool = False,
+    ready: Iterable[tuple[ImageId, Image]] = (),
 ) -> None:
     """
-    Load what is missing of a volume; with `collect`, what failed is only noted in its `errors`.
+    Load what is missing of a volume.
+
+    Parameters
+    ----------
+    volume
+        Which.
+    load, context
+        Whose work it is.
+    collect
+        Whether what fails is only noted in its `errors`.
+    ready
+        Images that are there already.
 
     Raises
     ------
@@ -236,6 +252,8 @@ def fill_volume(
     context = context.for_memory(assembly)
     filling = _Filling(volume, load)
     try:
+        for image_id, image in ready:
+            _finish(filling, image_id, image)
         if isinstance(assembly.chosen, VoxelSource):
             _fill_voxels(filling, assembly.chosen.fill, context)
         else:

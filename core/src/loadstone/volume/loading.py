@@ -124,8 +124,7 @@ class VolumeLoading:
             volume = Volume(assembly, info)
             with assembly.filled_by(self.load):
                 self.load.offer(volume)
-                images.place(assembly)
-                fill_volume(volume, self.load, context, collect=self.wish.collect)
+                fill_volume(volume, self.load, context, collect=self.wish.collect, ready=images.taken())
             assembly.files = context.files
             self._keep(volume, key)
         finally:

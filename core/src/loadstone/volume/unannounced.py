@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from loadstone.boundary import typed_error
@@ -11,12 +12,11 @@ from loadstone.metadata import ImagePixel, Modules, ModuleSet, Scaling
 from loadstone.parallel import run_parallel
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from loadstone.context import LoadContext
     from loadstone.image import Image
     from loadstone.shared_load import SharedLoad
-    from loadstone.volume.assembly import Assembly
 
 __all__ = ["UnannouncedImages"]
 
@@ -38,7 +38,8 @@ class UnannouncedImages:
         self._context = context
         self._charged = charged
         self._images: dict[ImageId, Image] = {}
-        self._memories: list[ImageMemory] = []
+        self._memories: dict[ImageId, ImageMemory] = {}
+        self._total = 0
 
     def modules(self, ids: Sequence[ImageId]) -> Sequence[Modules]:
         """
@@ -49,6 +50,7 @@ class UnannouncedImages:
         LoadstoneError
             What went wrong first.
         """
+        self._total = len(ids)
         errors = run_parallel(self._context.session, self._load, self._load_one, ids, lane_of(ids[0]))
         if errors:
             raise errors[0]
@@ -57,7 +59,7 @@ class UnannouncedImages:
     def _load_one(self, image_id: ImageId) -> None:
         session = self._context.session
         memory = ImageMemory(session.cache if self._charged else None, session.settings)
-        self._memories.append(memory)
+        self._memories[image_id] = memory
         context = self._context.for_memory(memory).for_image(image_id)
         try:
             answer = session.registry.image_loader(image_id.scheme).record.load(image_id, context)
@@ -67,18 +69,22 @@ class UnannouncedImages:
         if not memory.gave(image.pixels):
             memory.reserve(image.nbytes)
         self._images[image_id] = image
+        before = self._load.progress
+        self._load.report(replace(before, done=len(self._images), total=self._total))
 
-    def place(self, assembly: Assembly) -> None:
-        """Put them into their volume."""
-        for image_id, image in self._images.items():
-            assembly.place(image, image_id)
-        self.release()
+    def taken(self) -> Iterator[tuple[ImageId, Image]]:
+        """Yield each image once, to be put into the volume, and let go of its memory then."""
+        while self._images:
+            image_id, image = self._images.popitem()
+            yield image_id, image
+            del image
+            self._memories.pop(image_id).release()
 
     def release(self) -> None:
         """Let go of their memory."""
         self._images.clear()
         while self._memories:
-            self._memories.pop().release()
+            self._memories.popitem()[1].release()
 
 
 def _modules_of(image: Image) -> Modules:
