@@ -467,6 +467,30 @@ class TestCaching:
             with pytest.raises(DecodeError, match="invalid literal"):
                 session.load_image("toy:x")
 
+    def test_an_error_of_canonical_is_not_its_own_cause(self) -> None:
+        """What a plugin raises as one of our errors comes out as it is."""
+
+        def canonical(image_id: ImageId) -> str:
+            raise FetchError("no such toy", source=image_id)
+
+        with make_session({"toy": ImageLoader("toy", of(flat(1)), canonical=canonical)}) as session:
+            with pytest.raises(FetchError, match="no such toy") as caught:
+                session.load_image("toy:x")
+
+            assert caught.value.__cause__ is None
+
+    def test_an_error_in_a_volume_without_metadata_is_not_its_own_cause(self) -> None:
+        """The same for images that are loaded to learn what they are."""
+
+        def loader(image_id: ImageId, context: LoadContext) -> Image:
+            raise FetchError("no such toy", source=image_id)
+
+        with make_session({"toy": loader}) as session:
+            with pytest.raises(FetchError, match="no such toy") as caught:
+                session.load_volume("toys:1", image_ids=["toy:1"])
+
+            assert caught.value.__cause__ is None
+
     def test_a_replaced_loader_does_not_answer_from_the_cache(self) -> None:
         """Another loader for the scheme means other pixels."""
         with make_session({"toy": of(flat(1))}) as session:

@@ -50,6 +50,8 @@ def image_key(image_id: ImageId, registration: ImageRegistration, options: LoadO
         return "image", record.load, str(image_id), options
     try:
         name = record.canonical(image_id)
+    except LoadstoneError:
+        raise
     except Exception as error:
         raise typed_error(error, image_id) from error
     return "image", registration.info, name, options

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from loadstone.boundary import typed_error
+from loadstone.errors import LoadstoneError
 from loadstone.ids import ImageId, lane_of
 from loadstone.image_loading import ImageMemory, answered, checked_image
 from loadstone.metadata import ImagePixel, Modules, ModuleSet, Scaling
@@ -64,6 +65,8 @@ class UnannouncedImages:
         try:
             answer = session.registry.image_loader(image_id.scheme).record.load(image_id, context)
             image = checked_image(answered(answer, context, self._load, lambda _: None), image_id)
+        except LoadstoneError:
+            raise
         except BaseException as error:
             raise typed_error(error, image_id) from error
         if not memory.gave(image.pixels):

@@ -97,6 +97,9 @@ class ErrorChecks(LoaderFixtures):
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    seen: set[int] = set()
     while isinstance(error, LoadstoneError):
+        assert id(error) not in seen, f"{error!r} is its own cause"
+        seen.add(id(error))
         yield error
         error = error.__cause__
