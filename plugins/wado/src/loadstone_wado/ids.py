@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Self
 
 from loadstone import InvalidIdError
@@ -105,6 +106,7 @@ class RsUrl:
     """``?…`` as it was, or empty."""
 
     @classmethod
+    @lru_cache(maxsize=4096)  # every load of a frame needs it several times
     def of_image(cls, image_id: ImageId) -> Self:
         """
         Take the id of a frame apart; an instance without a frame stands for its first.

@@ -16,9 +16,15 @@ if TYPE_CHECKING:
 __all__ = ["Part", "Readable", "parts_of"]
 
 PIECE: Final = 256 * 1024
-"""Bytes that are read at a time."""
+"""Bytes that are read at a time where the length of the body is not known."""
+BELIEVED: Final = 1024 * 1024
+"""Bytes that are allocated because the header of a part says so."""
 MAX_HEADER: Final = 16 * 1024
-"""Bytes of the header of a part, and of what may stand before the first one."""
+"""
+Bytes of the header of a part, and of what may stand before the first one.
+
+Also what is read at a time where a header is expected: what belongs to the body is copied once more.
+"""
 MAX_PADDING: Final = 256
 """Spaces that may follow a boundary on its line."""
 
@@ -147,15 +153,18 @@ class _Parser:
         """Take a body whose length is known, and the boundary behind it."""
         if length > self._settings.max_response_bytes:
             raise _too_large("a part", self._settings.max_response_bytes, self._source)
-        body = self._buffer[:length]
-        del self._buffer[:length]
-        while len(body) < length:
-            # Grown by what is there, never by what the header of the part promises.
-            start = len(body)
-            size = min(length - start, max(PIECE, start))
-            body += bytes(size)
-            if self._stream.readinto(memoryview(body)[start:]) < size:
+        body = bytearray(min(length, BELIEVED))
+        filled = min(len(body), len(self._buffer))
+        body[:filled] = self._buffer[:filled]
+        del self._buffer[:filled]
+        while filled < length:
+            if filled == len(body):
+                # Grown by what is there, never by what the header of the part promises.
+                body += bytes(min(length - filled, filled))
+            size = len(body) - filled
+            if self._stream.readinto(memoryview(body)[filled:]) < size:
                 raise self._short(f"a part of {length:,} bytes")
+            filled += size
         self._expect_boundary(length)
         return memoryview(body)
 
@@ -203,7 +212,7 @@ class _Parser:
             start = max(start, len(self._buffer) - len(mark) + 1)
             if start > limit:
                 raise _too_large(what, limit, self._source)
-            if not self._more():
+            if not self._more(min(limit, PIECE)):
                 raise self._short(what)
         return found
 
@@ -212,8 +221,8 @@ class _Parser:
             if not self._more():
                 raise self._short(what)
 
-    def _more(self) -> bool:
-        data = self._stream.read1(PIECE)
+    def _more(self, size: int = MAX_HEADER) -> bool:
+        data = self._stream.read1(size)
         self._buffer += data
         return bool(data)
 

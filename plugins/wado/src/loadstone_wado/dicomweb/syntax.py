@@ -39,7 +39,7 @@ _BOXED_JPEG_2000: Final = b"\0\0\0\x0cjP  \r\n"
 _BOXED_JPEG_XL: Final = b"\0\0\0\x0cJXL \r\n"
 _BARE_JPEG_XL: Final = b"\xff\x0a"
 """Two bytes only: believed when the size is not that of native samples."""
-_SIZ, _CAP = b"\xff\x4f\xff\x51", b"\xff\x50"
+_SIZE, _CAPABILITIES = b"\xff\x4f\xff\x51", b"\xff\x50"
 
 
 def syntax_of(part: Part, response_type: str, layout: PixelLayout) -> str:
@@ -110,10 +110,10 @@ def _seen(data: memoryview) -> str:
     head = bytes(data[:128])
     if head.startswith(b"\xff\xd8\xff"):
         return _of_jpeg(data)
-    if head.startswith(_SIZ):
-        # Part 15 (HTJ2K) says so in the capabilities segment, which follows SIZ.
+    if head.startswith(_SIZE):
+        # Part 15 (HTJ2K) says so in the capabilities segment, which follows that of the size.
         end = 4 + int.from_bytes(head[4:6], "big")
-        return ts.HTJ2K_LOSSLESS if bytes(data[end : end + 2]) == _CAP else ts.JPEG_2000_LOSSLESS
+        return ts.HTJ2K_LOSSLESS if bytes(data[end : end + 2]) == _CAPABILITIES else ts.JPEG_2000_LOSSLESS
     if head.startswith(_BOXED_JPEG_2000):
         return ts.JPEG_2000_LOSSLESS
     return ts.JPEG_XL_LOSSLESS if head.startswith(_BOXED_JPEG_XL) else ""

@@ -60,5 +60,8 @@ def wanted_by_series(image_ids: Sequence[ImageId]) -> Iterable[Wanted]:
     series: dict[tuple[str, str], Wanted] = {}
     for image_id in image_ids:
         url = RsUrl.of_image(image_id)
-        series.setdefault((url.series_url, url.query), Wanted(url)).add(url, image_id)
+        key = (url.series_url, url.query)
+        if key not in series:
+            series[key] = Wanted(url)
+        series[key].add(url, image_id)
     return series.values()
