@@ -218,7 +218,7 @@ class LoadContext:
             max_bytes=max_bytes,
             accept_gzip=accept_gzip,
             token=self._load.token,
-            progress=self.progress,
+            progress=self._counting(),
         )
 
     def stream(
@@ -306,8 +306,22 @@ class LoadContext:
         with self._load.working():
             return self.session.metadata.get(image_id, kind)
 
+    def _counting(self) -> Callable[[int, int | None], None]:
+        """Return what counts the bytes of one request among several of this load; they add up."""
+        counted = 0
+
+        def count(received: int, total: int | None) -> None:
+            nonlocal counted
+            with self._load.desk.lock:
+                others = self._load.progress.received_bytes - counted
+                counted = received
+                # The total is that of one request; with several, nobody knows it.
+                self.progress(others + received, None if others else total)
+
+        return count
+
     def progress(self, received: int, total: int | None = None) -> None:
-        """Tell everybody who waits how many bytes have arrived."""
+        """Tell everybody who waits how many bytes have arrived in all."""
         before = self._load.progress
         self._load.report(Progress(before.done, before.total, received, total))
         if self.session.events.wants(LoadProgress):
