@@ -312,11 +312,10 @@ class LoadContext:
 
         def count(received: int, total: int | None) -> None:
             nonlocal counted
-            with self._load.desk.lock:
-                others = self._load.progress.received_bytes - counted
-                counted = received
-                # The total is that of one request; with several, nobody knows it.
-                self.progress(others + received, None if others else total)
+            others = self._load.progress.received_bytes - counted
+            counted = received
+            # The total is that of one request; with several, nobody knows it.
+            self.progress(others + received, None if others else total)
 
         return count
 
