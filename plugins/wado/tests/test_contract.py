@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from pydicom.dataset import Dataset
 
-VALUES = np.random.default_rng(3).integers(0, 2**12, (3, 256, 200), np.uint16)
+VALUES: npt.NDArray[np.uint16] = np.random.default_rng(3).integers(0, 2**12, (3, 256, 200), np.uint16)
 """Stored values of the slices."""
 
 
@@ -42,7 +42,7 @@ def multi_frame() -> Dataset:
 class _Images(ImageLoaderContract):
     @pytest.fixture
     def expected(self) -> npt.NDArray[Any]:
-        return VALUES[1]
+        return VALUES[1, :, :]
 
 
 class _Volumes(VolumeLoaderContract):

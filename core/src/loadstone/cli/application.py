@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 from loadstone.cli.doctor import doctor
 from loadstone.cli.info import info
 from loadstone.cli.load import load
+from loadstone.cli.new_plugin import new_plugin
 from loadstone.cli.output import say_error
 from loadstone.cli.plugin_commands import plugin_commands
 from loadstone.cli.plugins import plugins
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["run"]
 
-_CORE = (plugins, info, load, doctor)
+_CORE = (plugins, info, load, doctor, new_plugin)
 
 
 def run(arguments: Sequence[str] | None) -> int:
@@ -45,7 +46,7 @@ def _program(arguments: Sequence[str]) -> TyperGroup:
     program = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=True)
     program.callback()(_options)
     for command in _CORE:
-        program.command(command.__name__)(command)
+        program.command(command.__name__.replace("_", "-"))(command)
     group = typer.main.get_command(program)
     assert isinstance(group, TyperGroup)  # noqa: S101 - for the type: it has several commands
     meant = next((each for each in arguments if not each.startswith("-")), None)
