@@ -7,7 +7,7 @@ import threading
 import time
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 
 from loadstone.errors import LoadCancelled, LoadstoneError
 from loadstone.transport.urls import shown
@@ -23,6 +23,9 @@ __all__ = ["LoadObject", "Progress"]
 _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+_NEVER: Final = threading.Condition()
+"""Of handles that were settled from the start, for which nobody waits: making one takes a microsecond."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ class LoadObject(Generic[T]):
         self.id = identity
         """The id that was asked for."""
         self._load = load
-        self._changed = threading.Condition(threading.Lock())
+        self._changed = _NEVER if load is None else threading.Condition(threading.Lock())
         self._settled = False
         self._value: T | None = None
         self._error: LoadstoneError | None = None
@@ -159,19 +162,21 @@ class LoadObject(Generic[T]):
         seen = 0
         while True:
             self._wait(news=lambda seen=seen: self._version != seen)  # type: ignore[misc] # mypy #12557
-            with self._changed:
-                seen, partial, settled = self._version, self._partial, self._settled
-            if settled:
+            if self._settled:
                 yield self.result()
                 return
-            yield cast("T", partial)
+            with self._changed:
+                seen, partial, settled = self._version, self._partial, self._settled
+            if not settled:
+                yield cast("T", partial)
 
     def add_done_callback(self, callback: Callable[[LoadObject[T]], object]) -> None:
         """Call `callback` with this when it settles, on the thread that settles it; at once if it has."""
-        with self._changed:
-            if not self._settled:
-                self._callbacks.append(callback)
-                return
+        if not self._settled:
+            with self._changed:
+                if not self._settled:
+                    self._callbacks.append(callback)
+                    return
         _call(callback, self)
 
     def __await__(self) -> Generator[Any, None, T]:
@@ -216,6 +221,8 @@ class LoadObject(Generic[T]):
         return f"<LoadObject {shown(self.id)} {state}>"
 
     def _settle(self, value: T | None, error: LoadstoneError | None) -> bool:
+        if self._settled:
+            return False
         with self._changed:
             if self._settled:
                 return False
