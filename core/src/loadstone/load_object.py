@@ -92,10 +92,10 @@ class LoadObject(Generic[T]):
         bool
             False if it had settled before.
         """
-        settled = self._settle(None, LoadCancelled(source=self.id))
-        if settled and self._load is not None:
-            self._load.leave(self)
-        return settled
+        if self._load is None or not self._settle(None, LoadCancelled(source=self.id)):
+            return False
+        self._load.leave(self)
+        return True
 
     def result(self, timeout: float | None = None) -> T:
         """
@@ -221,8 +221,6 @@ class LoadObject(Generic[T]):
         return f"<LoadObject {shown(self.id)} {state}>"
 
     def _settle(self, value: T | None, error: LoadstoneError | None) -> bool:
-        if self._settled:
-            return False
         with self._changed:
             if self._settled:
                 return False
