@@ -116,6 +116,41 @@ def test_one_that_does_not_fit_is_closed() -> None:
     assert source.closed == 1
 
 
+def test_room_is_made_before_it_is_opened() -> None:
+    """What is known of its size is reserved first; one that could never fit is not even opened."""
+    cache = Cache(100)
+    cache.reserve(60).commit("older", File())
+    seen: list[tuple[int, int]] = []
+
+    def open_file() -> File:
+        seen.append((cache.stats().kept, cache.stats().reserved))
+        return File(70)
+
+    Sources(cache).lease("a", open_file, 80)
+    stats = cache.stats()
+    with pytest.raises(CacheFullError):
+        Sources(cache).lease("b", open_file, 101)
+
+    assert seen == [(0, 80)]
+    assert (stats.kept, stats.reserved) == (70, 0)
+
+
+def test_what_was_reserved_for_it_is_given_back_when_it_cannot_be_opened() -> None:
+    """Nor does one that turns out larger, and too large, leave anything behind."""
+    cache = Cache(100)
+    larger = File(101)
+
+    def fail() -> File:
+        raise ValueError("not now")
+
+    with pytest.raises(ValueError, match="not now"):
+        Sources(cache).lease("a", fail, 80)
+    with pytest.raises(CacheFullError):
+        Sources(cache).lease("a", lambda: larger, 80)
+
+    assert (cache.stats().kept, cache.stats().reserved, larger.closed) == (0, 0, 1)
+
+
 def test_one_that_cannot_be_opened_is_tried_again() -> None:
     """A failure is not kept."""
     sources = Sources(Cache(100))

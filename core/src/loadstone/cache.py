@@ -91,6 +91,18 @@ class Reservation:
             self._cache._give_back(nbytes)
             self.nbytes -= nbytes
 
+    def resize(self, nbytes: int) -> None:
+        """
+        Reserve `nbytes` in all.
+
+        Raises
+        ------
+        CacheFullError
+            If they cannot be had; what was reserved before stays.
+        """
+        self.grow(nbytes - self.nbytes)
+        self.shrink(self.nbytes - nbytes)
+
     def commit(
         self,
         key: Hashable,

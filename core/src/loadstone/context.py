@@ -234,7 +234,7 @@ class LoadContext:
             url, headers=headers, max_bytes=max_bytes, accept_gzip=accept_gzip, token=self._load.token
         )
 
-    def source(self, key: Hashable, open_source: Callable[[], S]) -> S:
+    def source(self, key: Hashable, open_source: Callable[[], S], *, nbytes: int = 0) -> S:
         """
         Return something that is opened once per session and shared by all loads that need it.
 
@@ -245,13 +245,15 @@ class LoadContext:
             anew.
         open_source
             Opens it: an object with ``nbytes`` and ``close()``. Runs in one thread at a time for one key.
+        nbytes
+            What it will hold, as far as that is known: room is made for it before it is opened.
 
         Returns
         -------
         object
             It stays open at least until this load ends, and is then closed when the budget needs its bytes.
         """
-        return self._held.take(key, open_source)
+        return self._held.take(key, open_source, nbytes)
 
     def depends_on(self, path: str | os.PathLike[str], status: os.stat_result | None = None) -> FileState:
         """Say that the result is good only until this file is written anew; returns its state now."""

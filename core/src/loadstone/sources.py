@@ -96,9 +96,11 @@ class Sources:
         self._lock = threading.Lock()
         self._openings: dict[_Key, _Opening] = {}
 
-    def lease(self, key: Hashable, open_source: Callable[[], S]) -> tuple[S, Lease]:
+    def lease(self, key: Hashable, open_source: Callable[[], S], nbytes: int = 0) -> tuple[S, Lease]:
         """
         Return the source of that key, opened at most once at a time, and a lease that holds it open.
+
+        `nbytes` are reserved before it is opened.
 
         Raises
         ------
@@ -108,7 +110,7 @@ class Sources:
             If opening it waits, directly or not, for itself.
         """
         entry = _Key(key)
-        return self._present(entry) or self._opened(entry, open_source)
+        return self._present(entry) or self._opened(entry, open_source, nbytes)
 
     def forget(self, key: Hashable) -> None:
         """Let whoever asks next for the source of that key open it anew."""
@@ -120,14 +122,14 @@ class Sources:
             return None
         return kept.source, self._leased(entry, kept)
 
-    def _opened(self, entry: _Key, open_source: Callable[[], S]) -> tuple[S, Lease]:
+    def _opened(self, entry: _Key, open_source: Callable[[], S], nbytes: int) -> tuple[S, Lease]:
         with self._lock:
             opening = self._openings.setdefault(entry, _Opening())
             opening.users += 1
         try:
             _take_turn(opening)
             try:
-                return self._present(entry) or self._open(entry, open_source)
+                return self._present(entry) or self._open(entry, open_source, nbytes)
             finally:
                 opening.opener = None
                 opening.lock.release()
@@ -137,16 +139,21 @@ class Sources:
                 if not opening.users:
                     del self._openings[entry]
 
-    def _open(self, entry: _Key, open_source: Callable[[], S]) -> tuple[S, Lease]:
-        opened = _Open(open_source())
+    def _open(self, entry: _Key, open_source: Callable[[], S], nbytes: int) -> tuple[S, Lease]:
+        reservation = self._cache.reserve(nbytes)
         try:
+            opened = _Open(open_source())
             opened.enter()
-            reservation = self._cache.reserve(opened.source.nbytes)
-            if not reservation.commit(entry, opened, dropped=opened.leave):
+            try:
+                reservation.resize(opened.source.nbytes)
+                if not reservation.commit(entry, opened, dropped=opened.leave):
+                    opened.leave()
+            except BaseException:
                 opened.leave()
+                opened.leave()
+                raise
         except BaseException:
-            opened.leave()
-            opened.leave()
+            reservation.release()
             raise
         return opened.source, self._leased(entry, opened)
 
@@ -180,14 +187,14 @@ class HeldSources:
         self._asked: set[Hashable] = set()
         self._leases: list[Lease] = []
 
-    def take(self, key: Hashable, open_source: Callable[[], S]) -> S:
+    def take(self, key: Hashable, open_source: Callable[[], S], nbytes: int = 0) -> S:
         """Return the source of that key, and hold it."""
         if self._anew:
             with self._lock:  # until it is forgotten: no other thread of this load may get the old one
                 if key not in self._asked:
                     self._sources.forget(key)
                     self._asked.add(key)
-        source, lease = self._sources.lease(key, open_source)
+        source, lease = self._sources.lease(key, open_source, nbytes)
         with self._lock:
             self._leases.append(lease)
         return source

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from loadstone.errors import CacheFullError, IntegrityError
+from loadstone.errors import IntegrityError
 from loadstone.image import Image
 from loadstone.metadata import ImagePixel, ImagePlane, ModuleSet
 from loadstone_nifti.files import NiftiFile, open_file
@@ -147,9 +147,7 @@ class _Slices:
 
 def _all_slices(file: NiftiFile, context: LoadContext) -> npt.NDArray[Any]:
     def read_all() -> _Slices:
-        header, budget = file.header, context.settings.cache_bytes
-        if header.voxel_bytes > budget:
-            raise CacheFullError(header.voxel_bytes, budget, budget, source=file.place.label)
+        header = file.header
         with content(file.place, context) as stream, context.computing():
             file.skip_head(stream)
             array = np.empty((header.slices, *header.slice_shape), header.datatype.dtype)
@@ -158,4 +156,5 @@ def _all_slices(file: NiftiFile, context: LoadContext) -> npt.NDArray[Any]:
                 pass
         return _Slices(array)
 
-    return context.source(("voxels", file.place.key), read_all).array
+    size = file.header.voxel_bytes
+    return context.source(("voxels", file.place.key), read_all, nbytes=size).array
