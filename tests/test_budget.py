@@ -1,0 +1,317 @@
+"""
+The budget as the machine sees it: what is traced, opened and started, not only what our counters say.
+
+The numbers measured are logged: ``pytest --log-cli-level=INFO tests/test_budget.py``.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import random
+import threading
+import tracemalloc
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+import loadstone
+from core.tests.builders import WAIT, plane
+from loadstone import CacheFullError, Image, ImageLoader, LoadCancelled, RequestType, Session
+from loadstone.events import (
+    Event,
+    ImageCached,
+    ImageEvicted,
+    ImageLoaded,
+    LoadFinished,
+    VolumeCached,
+    VolumeEvicted,
+    VolumeLoaded,
+    VolumeModified,
+)
+from loadstone.metadata import ImagePixel, ModuleSet
+from loadstone_wado.server import DicomWebServer
+from tests.builders import write_ct
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from loadstone import ImageId, LoadContext
+
+_log = logging.getLogger(__name__)
+
+MIB = 2**20
+BUDGET = 4 * MIB
+SLACK = 8 * MIB
+THREADS = 16
+ANNOUNCED: tuple[type[Event], ...] = (
+    ImageLoaded,
+    ImageCached,
+    ImageEvicted,
+    LoadFinished,
+    VolumeLoaded,
+    VolumeCached,
+    VolumeEvicted,
+    VolumeModified,
+)
+SLICES, SIDE = 4, 192
+LEFT = MIB // 16
+"""What may be left where nothing should be: numpy and the libraries keep some small arrays."""
+VOLUMES = 40
+"""All volumes, and all images once more, are twice the budget and the slack together."""
+
+
+@dataclass
+class Names:
+    """What can be loaded."""
+
+    images: list[str] = field(default_factory=list)
+    volumes: list[tuple[str, list[str] | None]] = field(default_factory=list)
+    """An id, and the ids of its images where it is just a name."""
+
+
+def noise(image_id: ImageId, context: LoadContext) -> Image:
+    """Load ``noise:<volume>/<slice>``; every other volume comes in arrays of the loader's own."""
+    volume, _, k = image_id.rest.partition("/")
+    shape = SIDE, SIDE
+    out = np.zeros(shape, "u2") if int(volume) % 2 else context.allocate(shape, "u2", image_id)
+    out[...] = int(volume)
+    return Image(out, plane=plane(float(k)))
+
+
+def describe(image_ids: Sequence[ImageId], context: LoadContext) -> Mapping[ImageId, ModuleSet]:
+    """Describe slices of noise."""
+    pixel = ImagePixel(SIDE, SIDE, np.dtype("u2"))
+    return {each: ModuleSet(plane(float(each.rest.partition("/")[2])), pixel) for each in image_ids}
+
+
+@contextmanager
+def toys(folder: Path) -> Iterator[Names]:
+    """Give images and volumes of a loader that is registered meanwhile."""
+    names = Names()
+    for volume in range(VOLUMES):
+        ids = [f"noise:{volume}/{k}" for k in range(SLICES)]
+        names.images += ids
+        names.volumes.append((f"toy{volume}", ids))
+    with loadstone.register_image_loader("noise", ImageLoader("noise", noise, metadata=describe)):
+        yield names
+
+
+@contextmanager
+def folders(folder: Path) -> Iterator[Names]:
+    """Give folders of DICOM files."""
+    names = Names()
+    for volume in range(VOLUMES):
+        place = folder / f"ct{volume}"
+        place.mkdir()
+        write_ct(place, (SLICES, SIDE, SIDE), seed=volume)
+        names.images += [f"dicomfile:{place}/{k}.dcm" for k in range(SLICES)]
+        names.volumes.append((f"dicomfile:{place}", None))
+    yield names
+
+
+@contextmanager
+def files(folder: Path) -> Iterator[Names]:
+    """Give NIfTI files, every other one compressed."""
+    kind: Any = nib.Nifti1Image  # not annotated
+    names = Names()
+    for volume in range(VOLUMES):
+        voxels = np.random.default_rng(volume).integers(0, 99, (SIDE, SIDE, SLICES), np.int16)
+        path = folder / f"{volume}.nii{'.gz' if volume % 2 else ''}"
+        kind(voxels, np.eye(4)).to_filename(path)
+        names.images += [f"nifti:{path}?frame={k}" for k in range(SLICES)]
+        names.volumes.append((f"nifti:{path}", None))
+    yield names
+
+
+def in_threads(work: Callable[[int], None]) -> None:
+    """Run `work(n)` in many threads; raise what the first of them raised."""
+    failures: list[BaseException] = []
+
+    def run(number: int) -> None:
+        try:
+            work(number)
+        except BaseException as error:  # noqa: BLE001 - raised below
+            failures.append(error)
+
+    threads = [threading.Thread(target=run, args=(number,), daemon=True) for number in range(THREADS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(6 * WAIT)
+    if failures:
+        raise failures[0]
+    assert not any(thread.is_alive() for thread in threads)
+
+
+def load_one(session: Session, names: Names, choice: random.Random) -> bool:
+    """Load something and let go of it; say whether there was room."""
+    try:
+        if choice.random() < 0.3:
+            volume_id, image_ids = choice.choice(names.volumes)
+            session.load_volume(volume_id, image_ids=image_ids)
+        else:
+            session.load_image(choice.choice(names.images))
+    except CacheFullError:
+        return False
+    return True
+
+
+class Traced:
+    """
+    The bytes of numpy's arrays, and the most that were seen at once, as `tracemalloc` traces them.
+
+    It keeps a peak only over everything; that of one domain is looked for every `glances` seconds.
+    """
+
+    def __init__(self, *, glances: float = 0.05) -> None:
+        self.peak = 0
+        self._glances = glances
+        self._ended = threading.Event()
+        self._watch = threading.Thread(target=self._watching, daemon=True)
+
+    def __enter__(self) -> Self:
+        gc.collect()
+        tracemalloc.start()
+        self._watch.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._watch.join()
+        tracemalloc.stop()
+
+    def now(self) -> int:
+        """Return the bytes that numpy's arrays hold."""
+        domain = np.lib.tracemalloc_domain
+        return sum(trace.size for trace in tracemalloc.take_snapshot().traces if trace.domain == domain)
+
+    def at_rest(self) -> int:
+        """Return what they hold when nothing unreachable is counted."""
+        gc.collect()
+        return self.now()
+
+    def _watching(self) -> None:
+        while not self._ended.wait(self._glances):
+            self.peak = max(self.peak, self.now())
+
+
+@pytest.mark.parametrize("sources", [toys, folders, files])
+def test_the_budget_holds_at_every_instant(sources: Callable[[Path], Any], tmp_path: Path) -> None:
+    """16 threads load at random: counters within the budget at every event, memory within it and 8 MiB."""
+    worst, events, full = [0], [0], [0]
+    with sources(tmp_path) as names, Session(cache_bytes=BUDGET) as session:
+
+        def look(_: object) -> None:
+            stats = session.cache.stats()
+            worst[0] = max(worst[0], stats.kept + stats.reserved)
+            events[0] += 1
+
+        for kind in ANNOUNCED:
+            session.subscribe(kind, look)
+        load_one(session, names, random.Random(0))  # imports the plugin
+        with Traced() as memory:
+
+            def work(number: int) -> None:
+                choice = random.Random(number)
+                full[0] += sum(not load_one(session, names, choice) for _ in range(40))
+
+            in_threads(work)
+            stats = session.cache.stats()
+            in_use = memory.at_rest()
+            session.close()
+            left = memory.at_rest()
+    _log.info(
+        "%s: budget %d, counted at most %d, numpy %d, at the end %d, closed %d; %d events, %d full",
+        *(sources.__name__, BUDGET, worst[0], memory.peak, in_use, left, events[0], full[0]),
+    )
+
+    assert 0.9 * BUDGET < worst[0] <= BUDGET
+    assert BUDGET / 2 < memory.peak <= BUDGET + SLACK
+    assert in_use <= BUDGET + LEFT
+    assert (stats.reserved, stats.pinned) == (0, 0)
+    assert events[0] > THREADS * 40
+    assert full[0] < THREADS * 40 / 2
+    assert left <= LEFT
+
+
+def test_room_is_made_before_a_file_is_inflated(tmp_path: Path) -> None:
+    """The slices of a compressed file are held together: what they evict is gone before they are there."""
+    kind: Any = nib.Nifti1Image  # not annotated
+    path = tmp_path / "zeros.nii.gz"
+    kind(np.zeros((512, 512, 48), np.int16), np.eye(4)).to_filename(path)
+    budget = 28 * MIB
+    with toys(tmp_path), Session(cache_bytes=budget) as session:
+        session.load_image(f"nifti:{path}?frame=0")  # imports the plugin
+        session.cache.purge()
+        with Traced():
+            for number in range(budget // (2 * SIDE * SIDE)):
+                session.load_image(f"noise:1/{number}")
+            before = session.cache.stats().kept
+            tracemalloc.reset_peak()
+            session.load_image(f"nifti:{path}?frame=1")
+            peak = tracemalloc.get_traced_memory()[1]
+
+    assert before > 0.99 * budget
+    assert peak <= budget + SLACK
+
+
+def descriptors() -> int:
+    """Return how many files and sockets are open; 0 where that cannot be seen."""
+    folder = Path("/proc/self/fd")
+    return len(list(folder.iterdir())) if folder.is_dir() else 0
+
+
+def some_loads(session: Session, names: Names, count: int, choice: random.Random) -> int:
+    """Ask for things at random, cancel many of them at different moments; return how many."""
+    cancelled = 0
+    for _ in range(count // 50):
+        handles: list[Any] = []
+        for _ in range(50):
+            kind = choice.choice(list(RequestType)[:3])
+            if choice.random() < 0.1:
+                volume_id, image_ids = choice.choice(names.volumes)
+                handles.append(session.request_volume(volume_id, image_ids=image_ids, type=kind))
+            else:
+                handles.append(session.request_image(choice.choice(names.images), type=kind))
+            if choice.random() < 0.5:
+                choice.choice(handles).cancel()
+        for handle in handles:
+            error = handle.exception(WAIT)
+            cancelled += isinstance(error, LoadCancelled)
+            assert isinstance(error, LoadCancelled | CacheFullError | None)
+    return cancelled
+
+
+def test_a_thousand_loads_with_random_cancels_leave_nothing_behind(tmp_path: Path) -> None:
+    """Files, compressed ones, a server: threads, descriptors, memory are afterwards what they were."""
+    (tmp_path / "served").mkdir()
+    write_ct(tmp_path / "served", (SLICES, SIDE, SIDE))
+    with folders(tmp_path) as local, files(tmp_path) as compressed, Traced(glances=60) as memory:
+
+        def round_of(count: int) -> tuple[int, tuple[int, int, int]]:
+            with (
+                DicomWebServer(tmp_path / "served") as server,
+                Session(cache_bytes=BUDGET, idle_seconds=0.05) as session,
+            ):
+                series = f"wadors:{server.url}/studies/1.2.3/series/1.2.3.1"
+                remote = Names(session.image_ids(series), [(series, None)])
+                names = Names(
+                    local.images + compressed.images + remote.images * VOLUMES,
+                    local.volumes + compressed.volumes + remote.volumes * VOLUMES,
+                )
+                cancelled = some_loads(session, names, count, random.Random(count))
+            return cancelled, (threading.active_count(), descriptors(), memory.at_rest())
+
+        _, before = round_of(50)  # imports, caches of the libraries
+        cancelled, after = round_of(1000)
+    _log.info("%d cancelled; threads, descriptors, bytes: before %s, after %s", cancelled, before, after)
+
+    assert cancelled > 50
+    assert after[:2] == before[:2]
+    assert after[2] <= before[2] + LEFT
