@@ -7,11 +7,12 @@ import threading
 from time import monotonic
 
 import pytest
+import urllib3
 
 from core.tests.transport.builders import transport, unreachable
 from loadstone.errors import FetchError, InvalidIdError
 from loadstone.testing.faults import Answer, FaultServer, Received
-from loadstone.transport import BasicAuth, HttpRequest
+from loadstone.transport import BasicAuth, HttpRequest, _wire
 
 BODY = bytes(range(256)) * 200
 
@@ -401,3 +402,19 @@ def test_hook_may_send_elsewhere() -> None:
 
         assert first.requests == []
         assert "Authorization" in second.requests[0].headers
+
+
+def test_a_listener_that_goes_while_a_connection_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection that is reset before it is there is a failure that may pass, not a fault of the program."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+
+    def wait_for_write(sock: socket.socket, timeout: float) -> bool:
+        listener.close()
+        return urllib3.util.wait_for_write(sock, timeout)
+
+    monkeypatch.setattr(_wire, "wait_for_write", wait_for_write)
+    with transport(attempts=1) as door, pytest.raises(FetchError) as caught:
+        door.fetch(f"http://127.0.0.1:{port}/")
+
+    assert caught.value.retryable

@@ -130,6 +130,9 @@ def _hold(sock: Any) -> None:  # noqa: ANN401 - a socket, or what stands in for 
 
 
 def _answer(connection: HTTPConnection) -> Response:
+    if connection.sock is None:
+        # urllib3 overlooks a reset of the connection that it was making, and would wait for an answer.
+        raise ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
     return cast("Response", http.client.HTTPConnection.getresponse(connection))
 
 
