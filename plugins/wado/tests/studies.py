@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,7 +11,7 @@ import numpy as np
 from plugins.wado.tests.builders import image, item, part10
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     import numpy.typing as npt
@@ -111,6 +113,16 @@ def series_path(series: str = SERIES) -> str:
 def instance_path(number: int, series: str = SERIES) -> str:
     """Return the path of an instance below the root of a service."""
     return f"{series_path(series)}/instances/{uid(number)}"
+
+
+@contextmanager
+def kept_port() -> Iterator[int]:
+    """Give a port that nobody else gets while a server on it is gone and comes back."""
+    with socket.socket() as place:
+        # Bound without listening: a server that allows the reuse of addresses can have it, nobody else gets it.
+        place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        place.bind(("127.0.0.1", 0))
+        yield place.getsockname()[1]
 
 
 def asked(server: DicomWebServer) -> list[str]:

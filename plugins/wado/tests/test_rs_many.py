@@ -22,6 +22,7 @@ from plugins.wado.tests.studies import (
     ct_slice,
     enhanced,
     instance_path,
+    kept_port,
     modality_values,
     series_path,
     uid,
@@ -242,23 +243,22 @@ def test_a_server_killed_in_the_middle(refused: frozenset[AcceptKind]) -> None:
     count = 60  # more than sockets keep
     slices = [ct_slice(number, Rows=400, Columns=400, PixelData=bytes(320_000)) for number in range(count)]
     everything = [part10(each) for each in slices]
-    server = DicomWebServer(everything, behaviour=ServerBehaviour(refused_accepts=refused, latency=0.01))
-    server.start()
-    port = int(server.url.split(":")[2].split("/")[0])
-    try:
-        with Session(attempts=1, backoff_seconds=0, host_permits=2) as session:
-            session.subscribe(VolumeModified, lambda _: server.close())
-            with pytest.raises(LoadstoneError) as caught:
-                session.load_volume(volume_id(server))
-            volume = caught.value.volume
-            assert volume is not None
-            assert 0 < len(caught.value.missing) < count
-            assert isinstance(caught.value, FetchError | IntegrityError)
-            with DicomWebServer(everything, port=port) as again:
-                volume.load()
-                asked_again = len(again.requests)
-    finally:
-        server.close()
+    behaviour = ServerBehaviour(refused_accepts=refused, latency=0.01)
+    with (
+        kept_port() as port,
+        DicomWebServer(everything, port=port, behaviour=behaviour) as server,
+        Session(attempts=1, backoff_seconds=0, host_permits=2) as session,
+    ):
+        session.subscribe(VolumeModified, lambda _: server.close())
+        with pytest.raises(LoadstoneError) as caught:
+            session.load_volume(volume_id(server))
+        volume = caught.value.volume
+        assert volume is not None
+        assert 0 < len(caught.value.missing) < count
+        assert isinstance(caught.value, FetchError | IntegrityError), repr(caught.value)
+        with DicomWebServer(everything, port=port) as again:
+            volume.load()
+            asked_again = len(again.requests)
 
     assert volume.missing == ()
     assert np.array_equal(volume.array, np.full((count, 400, 400), -1024))

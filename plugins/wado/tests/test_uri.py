@@ -16,6 +16,7 @@ from plugins.wado.tests.studies import (
     STUDY,
     ct_slice,
     enhanced,
+    kept_port,
     modality_values,
     stored_values,
     uid,
@@ -128,11 +129,10 @@ def test_not_found(server: DicomWebServer) -> None:
         assert session.load_image(query(server, 9)).pixels.shape == (4, 6)
 
 
-def test_a_server_that_is_gone(server: DicomWebServer) -> None:
+def test_a_server_that_is_gone() -> None:
     """Nobody answers: an error that can be retried; when the server is back the same load works."""
-    image_id, port = plain(server, 9), int(server.url.split(":")[2].split("/")[0])
-    server.close()
-    with Session(attempts=2, backoff_seconds=0) as session:
+    with kept_port() as port, Session(attempts=2, backoff_seconds=0) as session:
+        image_id = f"wadouri:http://127.0.0.1:{port}/files/{uid(9)}.dcm"
         with pytest.raises(FetchError) as caught:
             session.load_image(image_id)
         with DicomWebServer([part10(ct_slice(9))], port=port):
