@@ -405,7 +405,7 @@ def test_hook_may_send_elsewhere() -> None:
 
 
 def test_a_listener_that_goes_while_a_connection_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A connection that is reset before it is there is a failure that may pass, not a fault of the program."""
+    """A connection that is reset before it is there is a failure that may pass, no fault of the program."""
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
 
