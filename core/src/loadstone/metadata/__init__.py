@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from loadstone.metadata.acquisition import Cine, GeneralImage
+from loadstone.metadata.calibration import CalibratedPixelSpacing, Calibration, CalibrationKind
 from loadstone.metadata.modules import (
     GeneralSeries,
     ImagePixel,
@@ -18,8 +20,16 @@ from loadstone.metadata.modules import (
     VoiLut,
     Window,
 )
+from loadstone.metadata.overlays import OverlayPlane, Overlays
+from loadstone.metadata.pet import PetImage, PetIsotope, PetSeries
+from loadstone.metadata.ultrasound import UltrasoundRegion, UltrasoundRegions
 
 __all__ = [
+    "CalibratedPixelSpacing",
+    "Calibration",
+    "CalibrationKind",
+    "Cine",
+    "GeneralImage",
     "GeneralSeries",
     "ImagePixel",
     "ImagePlane",
@@ -28,10 +38,17 @@ __all__ = [
     "ModuleSet",
     "Modules",
     "MultiFrame",
+    "OverlayPlane",
+    "Overlays",
     "PatientStudy",
+    "PetImage",
+    "PetIsotope",
+    "PetSeries",
     "Scaling",
     "SopCommon",
     "TransferSyntax",
+    "UltrasoundRegion",
+    "UltrasoundRegions",
     "VoiLut",
     "Window",
 ]

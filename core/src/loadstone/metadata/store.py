@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 from loadstone.errors import LoadstoneError, MetadataError
 from loadstone.ids import ImageId
-from loadstone.metadata.modules import Module, Modules
+from loadstone.metadata.calibration import CalibratedPixelSpacing, calibrated
+from loadstone.metadata.modules import ImagePlane, Module, Modules
 
 if TYPE_CHECKING:
     import os
@@ -62,7 +63,8 @@ class MetadataStore:
         -------
         Module or None
             What `set` set, else what the first provider gives, else what the loader says; None if nobody
-            knows.
+            knows. Of an `ImagePlane` the spacing is that of a `CalibratedPixelSpacing` which was set or
+            which a provider gives.
 
         Raises
         ------
@@ -70,8 +72,7 @@ class MetadataStore:
             If the loader had to be asked and failed.
         """
         image_id = ImageId(self._to_id(source))
-        overridden = self._override(image_id, kind)
-        return overridden if overridden is not None else self._load([image_id])[0].get(kind)
+        return self._resolve(image_id, kind, lambda: self._load([image_id])[0].get(kind))
 
     def many(self, image_ids: Sequence[ImageId]) -> Sequence[Modules]:
         """Return the modules of several images of one loader, asked for at once."""
@@ -83,13 +84,26 @@ class MetadataStore:
             return loaded
         return [_Overridden(self, image_id, each) for image_id, each in zip(image_ids, loaded, strict=True)]
 
-    def set(self, image_id: str, module: Module) -> None:
-        """Say what is to be known about an image; wins over everything else."""
+    def set(self, source: str | os.PathLike[str], module: Module) -> None:
+        """
+        Say what is to be known about an image; wins over everything else.
+
+        Images and volumes that are loaded already stay what they are.
+
+        Parameters
+        ----------
+        source
+            An image id, a path, a plain URL.
+        module
+            What to know. A `CalibratedPixelSpacing` becomes the spacing of the `ImagePlane`.
+        """
+        image_id = self._to_id(source)
         with self._lock:
             self._set.setdefault(image_id, {})[type(module)] = module
 
-    def forget(self, image_id: str) -> None:
+    def forget(self, source: str | os.PathLike[str]) -> None:
         """Take back all that was `set` for an image."""
+        image_id = self._to_id(source)
         with self._lock:
             self._set.pop(image_id, None)
 
@@ -103,6 +117,16 @@ class MetadataStore:
         """Ask it no more."""
         with self._lock:
             self._providers = tuple(each for each in self._providers if each != provider)
+
+    def _resolve(self, image_id: ImageId, kind: type[M], load: Callable[[], M | None]) -> M | None:
+        module = self._override(image_id, kind)
+        if module is None:
+            module = load()
+        if kind is ImagePlane:
+            calibration = self._override(image_id, CalibratedPixelSpacing)
+            if calibration is not None:
+                return cast("M", calibrated(cast("ImagePlane | None", module), calibration))
+        return module
 
     def _override(self, image_id: ImageId, kind: type[M]) -> M | None:
         module = self._set.get(image_id, {}).get(kind)
@@ -139,5 +163,4 @@ class _Overridden:
 
     def get(self, kind: type[M]) -> M | None:
         """Return the module of that kind, or None."""
-        overridden = self._store._override(self._image_id, kind)
-        return overridden if overridden is not None else self._loaded.get(kind)
+        return self._store._resolve(self._image_id, kind, lambda: self._loaded.get(kind))
