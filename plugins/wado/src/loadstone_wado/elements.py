@@ -351,7 +351,7 @@ class DatasetElements(Elements):
         value = self._value(tag)
         if not isinstance(value, bytes):
             return None
-        if self._little_endian or tag.vr != "OW":
+        if self._little_endian or tag.vr != "OW" or self._dataset[int(tag)].VR == "OB":
             return value
         return np.frombuffer(value[: len(value) // 2 * 2], ">u2").astype("<u2").tobytes()
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from loadstone.errors import MetadataError, UnsupportedError
 from loadstone_wado import tags
 from loadstone_wado.blobs import MemoryBlob
-from loadstone_wado.elements import DatasetElements, JsonElements
+from loadstone_wado.elements import DatasetElements, JsonElements, RawElements
 from loadstone_wado.frame import Frame
 from loadstone_wado.headers import PixelElement, read_dataset, read_header
 from loadstone_wado.layout import PixelLayout, pixel_layout
@@ -174,6 +174,21 @@ class Instance:
     def dataset(self) -> Dataset:
         """Return everything but the pixels as a pydicom Dataset."""
         return self._dataset()
+
+    def all_elements(self) -> Elements:
+        """
+        Return its attributes with those that `tags` does not name.
+
+        A header of which only the others were kept is read anew, for attributes that few ask for.
+
+        Raises
+        ------
+        LoadstoneError
+            If that cannot be done.
+        """
+        if isinstance(self.elements, RawElements):
+            return DatasetElements(self.dataset())
+        return self.elements
 
     @property
     def nbytes(self) -> int:

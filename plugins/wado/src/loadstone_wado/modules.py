@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from loadstone.metadata import (
+    Calibration,
+    Cine,
+    GeneralImage,
     GeneralSeries,
     ImagePixel,
     ImagePlane,
@@ -12,13 +15,21 @@ from loadstone.metadata import (
     Modules,
     ModuleSet,
     MultiFrame,
+    Overlays,
     PatientStudy,
+    PetImage,
+    PetIsotope,
+    PetSeries,
     Scaling,
     SopCommon,
     TransferSyntax,
+    UltrasoundRegions,
     VoiLut,
 )
 from loadstone_wado import tags
+from loadstone_wado.acquisition import cine, general_image, pet_image, pet_isotope, pet_series
+from loadstone_wado.calibration import calibration, ultrasound_regions
+from loadstone_wado.overlays import overlays
 from loadstone_wado.values import modality_lut
 
 if TYPE_CHECKING:
@@ -60,6 +71,14 @@ def frame_modules(instance: Instance, number: int, *, scaled: bool = True) -> Mo
             ),
             TransferSyntax: lambda: _transfer_syntax(instance),
             PatientStudy: lambda: _patient_study(instance),
+            GeneralImage: lambda: general_image(instance),
+            Calibration: lambda: calibration(instance, number),
+            UltrasoundRegions: lambda: ultrasound_regions(instance.elements),
+            Overlays: lambda: overlays(instance.all_elements(), number),
+            Cine: lambda: cine(instance.elements),
+            PetIsotope: lambda: pet_isotope(instance.elements),
+            PetSeries: lambda: pet_series(instance),
+            PetImage: lambda: pet_image(instance),
         },
     )
 
