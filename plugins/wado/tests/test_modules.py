@@ -499,9 +499,10 @@ class TestOverlays:
         """Sizes that a header claims allocate nothing; the image can be loaded all the same."""
         with opened(overlaid(0x6000, b"\1\0", 65535, 65535)) as part:
             modules = frame_modules(part.instance, 1)
-            with pytest.raises(MetadataError, match="overlay 6000 has 2 bytes"):
+            with pytest.raises(MetadataError, match="overlay 6000 has 2 bytes") as caught:
                 modules.get(Overlays)
 
+            assert caught.value.source == "made.dcm"
             assert part.frames.instance.output(scaled=True).shape == (4, 4)
 
     def test_a_real_overlay_is_drawn_as_pydicom_draws_it(self) -> None:

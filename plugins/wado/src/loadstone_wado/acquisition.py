@@ -10,7 +10,6 @@ from loadstone_wado.times import date, date_time, time_of_day
 
 if TYPE_CHECKING:
     from loadstone_wado.elements import Elements
-    from loadstone_wado.instance import Instance
 
 __all__ = ["cine", "general_image", "pet_image", "pet_isotope", "pet_series"]
 
@@ -18,13 +17,12 @@ _COMPRESSED: Final = {"00": False, "01": True}
 _YES_OR_NO: Final = {"NO": False, "YES": True}
 
 
-def general_image(instance: Instance) -> GeneralImage:
+def general_image(elements: Elements) -> GeneralImage:
     """Return how and when an object's images came about."""
-    elements = instance.elements
     return GeneralImage(
-        image_type=instance.image_type,
-        instance_number=instance.instance_number,
-        acquisition_number=instance.acquisition_number,
+        image_type=elements.texts(tags.IMAGE_TYPE),
+        instance_number=elements.integer(tags.INSTANCE_NUMBER),
+        acquisition_number=elements.integer(tags.ACQUISITION_NUMBER),
         acquisition_date=date(elements, tags.ACQUISITION_DATE),
         acquisition_time=time_of_day(elements, tags.ACQUISITION_TIME),
         acquisition_date_time=date_time(elements, tags.ACQUISITION_DATE_TIME),
@@ -73,11 +71,10 @@ def pet_isotope(elements: Elements) -> PetIsotope | None:
     return None if found == PetIsotope() else found
 
 
-def pet_series(instance: Instance) -> PetSeries | None:
+def pet_series(elements: Elements) -> PetSeries | None:
     """Return what holds for a whole PET series; None for what is no PET."""
-    if instance.modality != "PT":
+    if elements.text(tags.MODALITY) != "PT":
         return None
-    elements = instance.elements
     return PetSeries(
         units=elements.text(tags.UNITS),
         suv_type=elements.text(tags.SUV_TYPE),
@@ -90,11 +87,10 @@ def pet_series(instance: Instance) -> PetSeries | None:
     )
 
 
-def pet_image(instance: Instance) -> PetImage | None:
+def pet_image(elements: Elements) -> PetImage | None:
     """Return what holds for one PET image; None for what is no PET."""
-    if instance.modality != "PT":
+    if elements.text(tags.MODALITY) != "PT":
         return None
-    elements = instance.elements
     return PetImage(
         frame_reference_time=elements.number(tags.FRAME_REFERENCE_TIME),
         actual_frame_duration=elements.number(tags.ACTUAL_FRAME_DURATION),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from loadstone.metadata import (
     Calibration,
@@ -29,13 +29,19 @@ from loadstone.metadata import (
 from loadstone_wado import tags
 from loadstone_wado.acquisition import cine, general_image, pet_image, pet_isotope, pet_series
 from loadstone_wado.calibration import calibration, ultrasound_regions
+from loadstone_wado.naming import naming
 from loadstone_wado.overlays import overlays
 from loadstone_wado.values import modality_lut
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from loadstone_wado.elements import Elements
     from loadstone_wado.instance import Instance
 
 __all__ = ["frame_modules"]
+
+T = TypeVar("T")
 
 
 def frame_modules(instance: Instance, number: int, *, scaled: bool = True) -> Modules:
@@ -71,16 +77,22 @@ def frame_modules(instance: Instance, number: int, *, scaled: bool = True) -> Mo
             ),
             TransferSyntax: lambda: _transfer_syntax(instance),
             PatientStudy: lambda: _patient_study(instance),
-            GeneralImage: lambda: general_image(instance),
-            Calibration: lambda: calibration(instance, number),
-            UltrasoundRegions: lambda: ultrasound_regions(instance.elements),
-            Overlays: lambda: overlays(instance.all_elements(), number),
-            Cine: lambda: cine(instance.elements),
-            PetIsotope: lambda: pet_isotope(instance.elements),
-            PetSeries: lambda: pet_series(instance),
-            PetImage: lambda: pet_image(instance),
+            GeneralImage: lambda: _said(instance, general_image),
+            Calibration: lambda: _said(instance, lambda _: calibration(instance, number)),
+            UltrasoundRegions: lambda: _said(instance, ultrasound_regions),
+            Overlays: lambda: _said(instance, lambda _: overlays(instance.all_elements(), number)),
+            Cine: lambda: _said(instance, cine),
+            PetIsotope: lambda: _said(instance, pet_isotope),
+            PetSeries: lambda: _said(instance, pet_series),
+            PetImage: lambda: _said(instance, pet_image),
         },
     )
+
+
+def _said(instance: Instance, build: Callable[[Elements], T]) -> T:
+    """Build a module of an object's attributes; errors say which object it is."""
+    with naming(instance.source):
+        return build(instance.elements)
 
 
 def _image_pixel(instance: Instance, *, scaled: bool) -> ImagePixel:
