@@ -119,7 +119,7 @@ def instance_path(number: int, series: str = SERIES) -> str:
 def kept_port() -> Iterator[int]:
     """Give a port that nobody else gets while a server on it is gone and comes back."""
     with socket.socket() as place:
-        # Bound without listening: a server that allows the reuse of addresses can have it, nobody else gets it.
+        # Bound without listening: only a server that allows the reuse of addresses can have it.
         place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         place.bind(("127.0.0.1", 0))
         yield place.getsockname()[1]
