@@ -289,9 +289,7 @@ class DataSet:
 if __name__ == "__main__":
     method, folder, url = sys.argv[1:]
     data = DataSet(*loadstone.image_ids(f"dicomfile:{folder}"), f"wadouri:{url}")
-    for each in data.ids:
-        loadstone.load_image(each)  # what is imported by another thread at a fork can be imported by no child
-    queued = [loadstone.request_image(each, reload=True) for each in data.ids]  # threads and sockets are open
+    queued = [loadstone.request_image(each) for each in data.ids]  # workers import, read, wait for a server
     with multiprocessing.get_context(method).Pool(2) as pool:
         items = pool.map(data.item, range(4 * len(data.ids)))
     assert items == 4 * [float(handle.result(10).pixels.sum()) for handle in queued]

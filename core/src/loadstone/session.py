@@ -20,6 +20,7 @@ from loadstone.geometry import GeometryPolicy
 from loadstone.ids import ImageId, VolumeId, lane_of, scheme_of
 from loadstone.image_loading import ImageMemory
 from loadstone.image_requests import ImageRequest, load_modules, request_image
+from loadstone.imports_in_flight import wait_for_imports
 from loadstone.load_object import LoadObject, Progress
 from loadstone.loop_thread import LoopThread
 from loadstone.metadata.store import MetadataStore
@@ -485,4 +486,4 @@ def _start_anew() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_start_anew)
+    os.register_at_fork(before=wait_for_imports, after_in_child=_start_anew)
