@@ -82,3 +82,12 @@ def test_events_are_frozen() -> None:
 
     with pytest.raises(FrozenInstanceError):
         event.image = flat(2)  # type: ignore[misc] # what is tested
+
+
+def test_repr_hides_queries_and_credentials() -> None:
+    """An event that is logged tells no secret of the id that it is about."""
+    event = LoadProgress("web:https://user:word@host/a.png?token=secret", 1, 2)
+
+    assert "secret" not in repr(event)
+    assert "word" not in repr(event)
+    assert "received_bytes=1" in repr(event)

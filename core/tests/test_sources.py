@@ -8,6 +8,7 @@ import pytest
 from core.tests.builders import WAIT, flat, make_session
 from loadstone import CacheFullError, DecodeError, Image, LoadCycleError
 from loadstone.cache import Cache
+from loadstone.events import Events, SourceClosed, SourceOpened
 from loadstone.sources import Sources
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ class File:
 def test_a_source_is_opened_once_and_shared() -> None:
     """Everybody who asks for a key gets the same object, charged once."""
     cache = Cache(100)
-    sources = Sources(cache)
+    sources = Sources(cache, Events())
     first, _ = sources.lease("a", File)
     second, _ = sources.lease("a", File)
 
@@ -41,14 +42,14 @@ def test_a_source_is_opened_once_and_shared() -> None:
 def test_keys_of_sources_and_of_images_do_not_meet() -> None:
     """A source is not found under the same key of something else."""
     cache = Cache(100)
-    Sources(cache).lease("a", File)
+    Sources(cache, Events()).lease("a", File)
 
     assert cache.peek("a") is None
 
 
 def test_threads_that_ask_at_once_open_it_once() -> None:
     """Opening is single-flight."""
-    sources, opened, start = Sources(Cache(100)), list[File](), threading.Barrier(16)
+    sources, opened, start = Sources(Cache(100), Events()), list[File](), threading.Barrier(16)
 
     def open_file() -> File:
         opened.append(File())
@@ -71,7 +72,7 @@ def test_threads_that_ask_at_once_open_it_once() -> None:
 def test_one_in_use_is_not_evicted_and_then_closed_when_its_bytes_are_needed() -> None:
     """A lease holds it open; eviction closes it, once."""
     cache = Cache(10)
-    source, lease = Sources(cache).lease("a", File)
+    source, lease = Sources(cache, Events()).lease("a", File)
     with pytest.raises(CacheFullError):
         cache.reserve(1)
     lease.release()
@@ -83,7 +84,7 @@ def test_one_in_use_is_not_evicted_and_then_closed_when_its_bytes_are_needed() -
 def test_one_that_is_dropped_while_in_use_is_closed_by_its_last_user() -> None:
     """Nothing is closed under the hands of a load, whatever is purged."""
     cache = Cache(100)
-    sources = Sources(cache)
+    sources = Sources(cache, Events())
     source, first = sources.lease("a", File)
     _, second = sources.lease("a", File)
     cache.purge(pinned=True)
@@ -97,7 +98,7 @@ def test_one_that_is_dropped_while_in_use_is_closed_by_its_last_user() -> None:
 def test_an_evicted_one_is_not_found_again() -> None:
     """A closed source is never handed out, though somebody still holds it."""
     cache = Cache(10)
-    sources = Sources(cache)
+    sources = Sources(cache, Events())
     source, lease = sources.lease("a", File)
     lease.release()
     cache.reserve(1).release()
@@ -111,7 +112,7 @@ def test_one_that_does_not_fit_is_closed() -> None:
     """The budget refuses it; nothing stays open."""
     source = File(200)
     with pytest.raises(CacheFullError):
-        Sources(Cache(100)).lease("a", lambda: source)
+        Sources(Cache(100), Events()).lease("a", lambda: source)
 
     assert source.closed == 1
 
@@ -126,10 +127,10 @@ def test_room_is_made_before_it_is_opened() -> None:
         seen.append((cache.stats().kept, cache.stats().reserved))
         return File(70)
 
-    Sources(cache).lease("a", open_file, 80)
+    Sources(cache, Events()).lease("a", open_file, 80)
     stats = cache.stats()
     with pytest.raises(CacheFullError):
-        Sources(cache).lease("b", open_file, 101)
+        Sources(cache, Events()).lease("b", open_file, 101)
 
     assert seen == [(0, 80)]
     assert (stats.kept, stats.reserved) == (70, 0)
@@ -144,16 +145,16 @@ def test_what_was_reserved_for_it_is_given_back_when_it_cannot_be_opened() -> No
         raise ValueError("not now")
 
     with pytest.raises(ValueError, match="not now"):
-        Sources(cache).lease("a", fail, 80)
+        Sources(cache, Events()).lease("a", fail, 80)
     with pytest.raises(CacheFullError):
-        Sources(cache).lease("a", lambda: larger, 80)
+        Sources(cache, Events()).lease("a", lambda: larger, 80)
 
     assert (cache.stats().kept, cache.stats().reserved, larger.closed) == (0, 0, 1)
 
 
 def test_one_that_cannot_be_opened_is_tried_again() -> None:
     """A failure is not kept."""
-    sources = Sources(Cache(100))
+    sources = Sources(Cache(100), Events())
 
     def fail() -> File:
         raise ValueError("not now")
@@ -168,7 +169,7 @@ def test_one_that_cannot_be_opened_is_tried_again() -> None:
 def test_after_closing_the_session_its_sources_are_closed() -> None:
     """`close` frees them, and one that is opened too late is closed by its user."""
     cache = Cache(100)
-    sources = Sources(cache)
+    sources = Sources(cache, Events())
     kept, lease = sources.lease("a", File)
     lease.release()
     cache.close()
@@ -289,3 +290,19 @@ class TestInLoads:
 
         with make_session({"toy": load}) as session:
             assert session.request_image("toy:1").exception(WAIT) is None
+
+
+def test_opening_and_closing_are_told_once() -> None:
+    """A source is announced when it opens and when nobody uses it any more, with what it costs."""
+    events, told = Events(), list[object]()
+    for kind in (SourceOpened, SourceClosed):
+        events.subscribe(kind, told.append)
+    sources = Sources(Cache(100), events)
+
+    source, lease = sources.lease("a", File)
+    sources.forget("a")
+    before = list(told)
+    lease.release()
+
+    assert before == [SourceOpened(source.nbytes)]
+    assert told == [SourceOpened(source.nbytes), SourceClosed(source.nbytes)]

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import logging
 import threading
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
+
+from loadstone.transport.urls import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +31,9 @@ __all__ = [
     "ImageLoaded",
     "LoadFinished",
     "LoadProgress",
+    "LoadStarted",
+    "SourceClosed",
+    "SourceOpened",
     "Subscription",
     "VolumeCached",
     "VolumeEvicted",
@@ -42,15 +47,21 @@ _log = logging.getLogger(__name__)
 
 
 class Event:
-    """Base of all events."""
+    """Base of all events; its repr shows ids without queries and credentials."""
 
     __slots__ = ()
+
+    def __repr__(self) -> str:
+        """Name the event and its fields."""
+        values = [(each.name, getattr(self, each.name)) for each in fields(cast("Any", self))]
+        told = ", ".join(f"{name}={shown(v) if isinstance(v, str) else repr(v)}" for name, v in values)
+        return f"{type(self).__name__}({told})"
 
 
 E = TypeVar("E", bound=Event)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class ImageLoaded(Event):
     """A loader has delivered an image (a cache hit is no load)."""
 
@@ -58,7 +69,7 @@ class ImageLoaded(Event):
     """The image."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class ImageLoadFailed(Event):
     """A load of an image failed or was cancelled."""
 
@@ -68,7 +79,7 @@ class ImageLoadFailed(Event):
     """Why."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class ImageCached(Event):
     """An image entered the cache."""
 
@@ -76,7 +87,7 @@ class ImageCached(Event):
     """The image."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class ImageEvicted(Event):
     """An image left the cache: evicted, removed or replaced."""
 
@@ -84,7 +95,7 @@ class ImageEvicted(Event):
     """The image; it stays valid."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class VolumeLoaded(Event):
     """Every slice of a volume is there."""
 
@@ -92,7 +103,7 @@ class VolumeLoaded(Event):
     """The volume."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class VolumeLoadFailed(Event):
     """A volume could not be opened, or not all of its slices could be loaded."""
 
@@ -102,7 +113,7 @@ class VolumeLoadFailed(Event):
     """Why."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class VolumeModified(Event):
     """Slices of a volume are now better than before."""
 
@@ -112,7 +123,7 @@ class VolumeModified(Event):
     """Which, along the slice axis."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class VolumeWidened(Event):
     """A frame held values that the volume's dtype could not; the block was made anew with a wider one."""
 
@@ -120,7 +131,7 @@ class VolumeWidened(Event):
     """The volume; its `array` is a new one."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class VolumeCached(Event):
     """A volume entered the cache."""
 
@@ -128,7 +139,7 @@ class VolumeCached(Event):
     """The volume."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class VolumeEvicted(Event):
     """A volume left the cache."""
 
@@ -136,7 +147,7 @@ class VolumeEvicted(Event):
     """The volume; it stays valid."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class LoadProgress(Event):
     """Bytes of a running load arrived."""
 
@@ -148,7 +159,31 @@ class LoadProgress(Event):
     """In all, if known."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
+class LoadStarted(Event):
+    """A worker begins a load; what is answered from the cache starts none."""
+
+    id: str
+    """The id that was asked for."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class SourceOpened(Event):
+    """A loader opened something that many images come from: a file, a DICOM object, metadata of a series."""
+
+    nbytes: int
+    """What it is charged to the budget."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class SourceClosed(Event):
+    """A source was evicted or dropped, and nobody uses it any more."""
+
+    nbytes: int
+    """What it was charged when it was opened."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class LoadFinished(Event):
     """A load ended, well or not; plugins get it through their hook."""
 

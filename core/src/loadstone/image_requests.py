@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from loadstone.boundary import typed_error
 from loadstone.context import LoadContext
 from loadstone.errors import LoadstoneError, PluginContractError
-from loadstone.events import ImageCached, ImageEvicted, ImageLoaded, ImageLoadFailed, LoadFinished
+from loadstone.events import (
+    ImageCached,
+    ImageEvicted,
+    ImageLoaded,
+    ImageLoadFailed,
+    LoadFinished,
+    LoadStarted,
+)
 from loadstone.ids import ImageId, lane_of
 from loadstone.image_loading import ImageMemory, answered, checked_image, finished_image
 from loadstone.load_object import LoadObject
@@ -110,6 +117,7 @@ def _load_image(
     """Run the loader, finish its image, cache it, tell everybody."""
     started = time.perf_counter()
     session = context.session
+    session.events.emit(LoadStarted(image_id))
 
     def finished(answer: Image, into: ImageMemory) -> Image:
         seconds = time.perf_counter() - started

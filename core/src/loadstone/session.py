@@ -91,7 +91,7 @@ class Session:
         self.events = Events()
         self.stash = Stash()
         self.cache = Cache(self.settings.cache_bytes)
-        self.sources = Sources(self.cache)
+        self.sources = Sources(self.cache, self.events)
         self.volume_names: dict[Hashable, Hashable] = {}
         self.permits = Permits(self._permits_of)
         self.loop = LoopThread()

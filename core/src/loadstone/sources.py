@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, cast
 
+from loadstone.events import SourceClosed, SourceOpened
 from loadstone.permits import permits_given_back
 from loadstone.waiting import Strand, current_strand, waiting
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
     from loadstone.cache import Cache
+    from loadstone.events import Events
 
 __all__ = ["HeldSources", "Lease", "Source", "Sources"]
 
@@ -44,10 +46,12 @@ class _Key:
 class _Open(Generic[S]):
     """An open source; closed when the cache has dropped it and nobody uses it."""
 
-    __slots__ = ("_lock", "_users", "source")  # no weak references: an evicted source must not be found again
+    # No weak references: an evicted source must not be found again.
+    __slots__ = ("_closed", "_lock", "_users", "source")
 
-    def __init__(self, source: S) -> None:
+    def __init__(self, source: S, closed: Callable[[], object]) -> None:
         self.source = source
+        self._closed = closed
         self._lock = threading.Lock()
         self._users = 1  # the cache
 
@@ -64,7 +68,10 @@ class _Open(Generic[S]):
             self._users -= 1
             last = not self._users
         if last:
-            self.source.close()
+            try:
+                self.source.close()
+            finally:
+                self._closed()
 
 
 class _Opening:
@@ -91,8 +98,9 @@ class Lease:
 class Sources:
     """The open sources of one session, kept in its cache."""
 
-    def __init__(self, cache: Cache) -> None:
+    def __init__(self, cache: Cache, events: Events) -> None:
         self._cache = cache
+        self._events = events
         self._lock = threading.Lock()
         self._openings: dict[_Key, _Opening] = {}
 
@@ -142,10 +150,13 @@ class Sources:
     def _open(self, entry: _Key, open_source: Callable[[], S], nbytes: int) -> tuple[S, Lease]:
         reservation = self._cache.reserve(nbytes)
         try:
-            opened = _Open(open_source())
+            source = open_source()
+            size = source.nbytes
+            opened = _Open(source, lambda: self._events.emit(SourceClosed(size)))
+            self._events.emit(SourceOpened(size))
             opened.enter()
             try:
-                reservation.resize(opened.source.nbytes)
+                reservation.resize(size)
                 if not reservation.commit(entry, opened, dropped=opened.leave):
                     opened.leave()
             except BaseException:

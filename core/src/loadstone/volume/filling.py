@@ -12,7 +12,7 @@ import numpy.typing as npt
 from loadstone import pixels
 from loadstone.boundary import typed_error
 from loadstone.errors import LoadCancelled, LoadstoneError, PluginContractError
-from loadstone.events import VolumeLoaded, VolumeModified, VolumeWidened
+from loadstone.events import ImageLoadFailed, VolumeLoaded, VolumeModified, VolumeWidened
 from loadstone.hookspecs import VoxelSource
 from loadstone.ids import ImageId, lane_of
 from loadstone.image_loading import answered, checked_image, closing_at_once
@@ -68,9 +68,11 @@ class _Filling:
             self.session.events.emit(VolumeWidened(self.volume))
 
     def failed(self, error: BaseException, image_id: str) -> None:
-        """Remember that an image did not arrive."""
-        self.errors.append(typed_error(error, image_id))
+        """Remember that an image did not arrive, and tell everybody."""
+        typed = typed_error(error, image_id)
+        self.errors.append(typed)
         self.assembly.failed(image_id)
+        self.session.events.emit(ImageLoadFailed(image_id, typed))
 
 
 def _fill_images(filling: _Filling, loader: ImageLoader, context: LoadContext) -> None:

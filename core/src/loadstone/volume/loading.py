@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from loadstone.boundary import typed_error
 from loadstone.context import LoadContext
 from loadstone.errors import InvalidIdError, LimitError, LoadstoneError, PluginContractError
-from loadstone.events import LoadFinished, VolumeCached, VolumeEvicted, VolumeLoadFailed
+from loadstone.events import LoadFinished, LoadStarted, VolumeCached, VolumeEvicted, VolumeLoadFailed
 from loadstone.hookspecs import ImageStack, VoxelSource
 from loadstone.ids import ImageId
 from loadstone.image_requests import is_image, load_modules
@@ -55,6 +55,7 @@ class VolumeLoading:
 
     def run(self, described: ImageStack | VoxelSource | None) -> Volume:
         """Load it and tell everybody how it ended."""
+        self.session.events.emit(LoadStarted(self.volume_id))
         try:
             volume = self._loaded(described)
         except BaseException as error:  # noqa: BLE001 - whatever it is, it becomes a typed error
