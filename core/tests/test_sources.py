@@ -200,6 +200,29 @@ class TestInLoads:
         assert pinned == 0
         assert source.closed == 1
 
+    def test_without_the_cache_the_budget_does_not_bound_it(self) -> None:
+        """What the budget cannot hold is opened for the load alone, once, and closed with it."""
+        opened = list[File]()
+
+        def open_file() -> File:
+            opened.append(File(101))
+            return opened[-1]
+
+        def load(image_id: ImageId, context: LoadContext) -> Image:
+            assert context.source("file", open_file) is context.source("file", open_file)
+            return flat(1, (3, 10), "u1")
+
+        with make_session({"toy": load}, cache_bytes=100) as session:
+            with pytest.raises(CacheFullError):
+                session.load_image("toy:1")
+            opened.clear()
+            session.load_image("toy:1", cache=False)
+            stats = session.cache.stats()
+
+        assert (stats.kept, stats.reserved) == (0, 0)
+        assert opened[-1].closed == 1
+        assert all(file.closed for file in opened)
+
     def test_a_failed_load_lets_go_of_it(self) -> None:
         """An error releases the lease, and the next load opens it anew."""
         opened = list[File]()

@@ -138,12 +138,13 @@ class LoadContext:
         memory: Memory,
         *,
         anew: bool = False,
+        charged: bool = True,
     ) -> None:
         self.session = session
         self.options = options
         self._load = load
         self._memory = memory
-        self._held = HeldSources(session.sources, anew=anew)
+        self._held = HeldSources(session.sources, anew=anew, charged=charged)
         self._evictions: list[Callable[[], object]] = []
         self._files: list[FileState] = []
         self._image_id: str | None = None

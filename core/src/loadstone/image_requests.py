@@ -90,7 +90,7 @@ def request_image(
 
     def work(load: SharedLoad[Image]) -> Image:
         memory = ImageMemory(session.cache if cache else None, session.settings)
-        context = LoadContext(session, load, options, memory, anew=reload)
+        context = LoadContext(session, load, options, memory, anew=reload, charged=cache)
         return _load_image(image_id, registration, context, memory, load=load, key=key if cache else None)
 
     return session.desk.join_or_start(

@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, cast
 
+from loadstone.errors import CacheFullError
 from loadstone.events import SourceClosed, SourceOpened
 from loadstone.permits import permits_given_back
 from loadstone.waiting import Strand, current_strand, waiting
@@ -189,11 +190,15 @@ class HeldSources:
         Those of the session.
     anew
         Whether the load was asked to read everything again: what others opened before it is not used.
+    charged
+        Whether the budget bounds the load; if not, what it cannot hold is opened for the load alone.
     """
 
-    def __init__(self, sources: Sources, *, anew: bool) -> None:
+    def __init__(self, sources: Sources, *, anew: bool, charged: bool) -> None:
         self._sources = sources
         self._anew = anew
+        self._charged = charged
+        self._own: dict[Hashable, Source] = {}
         self._lock = threading.Lock()
         self._asked: set[Hashable] = set()
         self._leases: list[Lease] = []
@@ -205,10 +210,22 @@ class HeldSources:
                 if key not in self._asked:
                     self._sources.forget(key)
                     self._asked.add(key)
-        source, lease = self._sources.lease(key, open_source, nbytes)
+        try:
+            source, lease = self._sources.lease(key, open_source, nbytes)
+        except CacheFullError:
+            if self._charged:
+                raise
+            return self._opened_alone(key, open_source)
         with self._lock:
             self._leases.append(lease)
         return source
+
+    def _opened_alone(self, key: Hashable, open_source: Callable[[], S]) -> S:
+        with self._lock:
+            if key not in self._own:
+                source = self._own[key] = open_source()
+                self._leases.append(Lease(source.close, lambda: None))
+            return cast("S", self._own[key])
 
     def forget(self) -> None:
         """Let whoever asks next open them anew, because they may be why the load failed."""
@@ -217,6 +234,7 @@ class HeldSources:
 
     def release(self) -> None:
         """Hold them no longer."""
+        self._own.clear()
         while self._leases:
             self._leases.pop().release()
 

@@ -71,7 +71,14 @@ class VolumeLoading:
         self.session.load_finished(LoadFinished(self.volume_id, seconds, nbytes, error))
 
     def _loaded(self, described: ImageStack | VoxelSource | None) -> Volume:
-        with LoadContext(self.session, self.load, self.wish.options, NoMemory(), anew=self.anew) as context:
+        with LoadContext(
+            self.session,
+            self.load,
+            self.wish.options,
+            NoMemory(),
+            anew=self.anew,
+            charged=self.wish.cache,
+        ) as context:
             found, info = describe(context, self.volume_id, self.wish, described)
             chosen = the_only(found, self.volume_id)
             key = self.wish.key(chosen.volume_id)
