@@ -1,8 +1,11 @@
-"""Attributes that are computed when they are first asked for."""
+"""Attributes that are computed when they are first asked for, and whose errors say what was looked at."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Generic, Self, TypeVar, overload
+
+from loadstone.errors import LoadstoneError
+from loadstone_wado.naming import named
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,5 +42,9 @@ class lazy(Generic[T]):  # noqa: N801 - used like `property`
         """Compute the value and leave it in the instance, which is looked at before this."""
         if instance is None:
             return self
-        value = instance.__dict__[self._name] = self._compute(instance)
+        try:
+            value = self._compute(instance)
+        except LoadstoneError as error:
+            raise named(error, getattr(instance, "source", "")) from error.__cause__
+        instance.__dict__[self._name] = value
         return value

@@ -69,14 +69,14 @@ def frame_modules(instance: Instance, number: int, *, scaled: bool = True) -> Mo
             ImagePixel: lambda: _image_pixel(instance, scaled=scaled),
             ImagePlane: lambda: frame.plane,
             Scaling: lambda: _scaling(instance, number, scaled=scaled),
-            ModalityLut: lambda: modality_lut(frame),
+            ModalityLut: lambda: _said(instance, lambda _: modality_lut(frame)),
             VoiLut: lambda: frame.voi_lut,
-            GeneralSeries: lambda: _general_series(instance),
+            GeneralSeries: lambda: _said(instance, lambda _: _general_series(instance)),
             SopCommon: lambda: SopCommon(
                 instance.sop_class_uid, instance.sop_instance_uid, instance.instance_number
             ),
             TransferSyntax: lambda: _transfer_syntax(instance),
-            PatientStudy: lambda: _patient_study(instance),
+            PatientStudy: lambda: _said(instance, _patient_study),
             GeneralImage: lambda: _said(instance, general_image),
             Calibration: lambda: _said(instance, lambda _: calibration(instance, number)),
             UltrasoundRegions: lambda: _said(instance, ultrasound_regions),
@@ -129,9 +129,9 @@ def _transfer_syntax(instance: Instance) -> TransferSyntax | None:
     return TransferSyntax(instance.transfer_syntax_uid) if instance.transfer_syntax_uid else None
 
 
-def _patient_study(instance: Instance) -> PatientStudy:
+def _patient_study(elements: Elements) -> PatientStudy:
     return PatientStudy(
-        instance.elements.number(tags.PATIENT_WEIGHT),
-        instance.elements.number(tags.PATIENT_SIZE),
-        instance.elements.text(tags.PATIENT_SEX) or None,
+        elements.number(tags.PATIENT_WEIGHT),
+        elements.number(tags.PATIENT_SIZE),
+        elements.text(tags.PATIENT_SEX) or None,
     )

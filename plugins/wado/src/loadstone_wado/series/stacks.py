@@ -10,6 +10,7 @@ from loadstone.geometry import Finding, FindingKind, arrange, split_stacks
 from loadstone.transport import redact
 from loadstone_wado import tags
 from loadstone_wado.ids import Selection
+from loadstone_wado.naming import naming
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -162,8 +163,9 @@ def _image_stack(group: _Group, name: str, findings: tuple[Finding, ...]) -> Ima
 def _description(group: _Group) -> str:
     first = group.images[0][0].instance
     layout = first.layout
-    described = first.elements.text(tags.SERIES_DESCRIPTION)
-    number = first.elements.integer(tags.SERIES_NUMBER)
+    with naming(first.source):
+        described = first.elements.text(tags.SERIES_DESCRIPTION)
+        number = first.elements.integer(tags.SERIES_NUMBER)
     return (
         f"{first.modality or 'images'} {len(group.images)} x {layout.rows} x {layout.columns}"
         + (f", series {number}" if number is not None else "")
