@@ -34,6 +34,9 @@ __all__ = ["DatasetElements", "Elements", "JsonElements", "RawElements", "Value"
 Value = str | int | float
 """One decoded value."""
 
+MOST_QUOTED: Final = 24
+"""Characters of a value that an error quotes; a decimal string has at most 16."""
+
 _STRUCTS: Final[Mapping[str, tuple[str, int]]] = {
     vr: (code, struct.calcsize(code))
     for vr, code in {
@@ -119,12 +122,18 @@ def _number(value: Value, tag: Attribute) -> float:
         try:
             number = float(value)
         except ValueError as error:
-            raise MetadataError(f"{value!r} in attribute {tag!r} is not a number") from error
+            raise MetadataError(f"{_quoted(value)} in attribute {tag!r} is not a number") from error
     else:
         number = value  # type: ignore[assignment]
     if not math.isfinite(number):
-        raise MetadataError(f"{value!r} in attribute {tag!r} is not a finite number")
+        raise MetadataError(f"{_quoted(value)} in attribute {tag!r} is not a finite number")
     return number
+
+
+def _quoted(value: Value) -> str:
+    """Quote a value in an error: a wrong length may have put all that follows into it, names of people too."""
+    text = repr(value)
+    return text if len(text) <= MOST_QUOTED else f"{text[:MOST_QUOTED]}…"
 
 
 class RawElements(Elements):
@@ -343,7 +352,8 @@ class DatasetElements(Elements):
             value = self._dataset[int(tag)].value if int(tag) in self._dataset else None
         except Exception as error:
             # pydicom converts values when they are asked for, and raises whatever its converters raise.
-            raise MetadataError(f"attribute {tag!r} cannot be read: {error}") from error
+            what = type(error).__name__
+            raise MetadataError(f"attribute {tag!r} cannot be read by pydicom ({what})") from error
         return None if value in ("", b"") else value
 
     def data(self, tag: Attribute) -> bytes | None:
@@ -455,4 +465,4 @@ def _tag_from_json(value: str, tag: Attribute) -> int:
     try:
         return int(value, 16)
     except ValueError as error:
-        raise MetadataError(f"{value!r} in attribute {tag!r} is not a tag") from error
+        raise MetadataError(f"{_quoted(value)} in attribute {tag!r} is not a tag") from error
