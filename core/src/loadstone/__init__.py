@@ -53,7 +53,7 @@ from loadstone.errors import (
     UnknownSchemeError,
     UnsupportedError,
 )
-from loadstone.geometry import GeometryPolicy
+from loadstone.geometry import Axis, GeometryPolicy
 from loadstone.hookspecs import (
     ImageLoader,
     ImageStack,
@@ -75,6 +75,7 @@ from loadstone.stash import StashKey
 from loadstone.volume import Volume
 
 __all__ = [
+    "Axis",
     "CacheFullError",
     "DecodeError",
     "FetchError",

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from loadstone.context import LoadContext
     from loadstone.events import LoadFinished
-    from loadstone.geometry import Finding
+    from loadstone.geometry import Axis, Finding
     from loadstone.ids import ImageId, VolumeId
     from loadstone.image import Image
     from loadstone.transport import HttpRequest
@@ -134,6 +134,12 @@ class ImageStack:
     """One line for a person who has to choose between several."""
     findings: tuple[Finding, ...] = ()
     """What the plugin noticed while it looked (files skipped, duplicates left out)."""
+    coordinates: tuple[Axis, ...] = ()
+    """The axes in front of the slices, the slowest first: time, segments; empty for a 3-D volume."""
+    places: tuple[tuple[int, ...], ...] = ()
+    """For each image its index on each of `coordinates`; where it lies along k, its position says."""
+    sparse: bool = False
+    """Whether images may be left out because all their voxels are 0, as in segmentations."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -146,6 +152,8 @@ class VolumeHeader:
     """Of the stored values, native byte order."""
     axes: tuple[str, ...] = ("k", "j", "i")
     """A name for each axis of `shape`."""
+    coordinates: tuple[Axis, ...] = ()
+    """What is known along axes in front of the slices: time points, echoes, directions; any of `axes`."""
     affine: npt.NDArray[np.float64] | None = None
     """4 x 4, LPS, mm: columns are the steps of i, j, k and the centre of voxel (0, 0, 0); None: unknown."""
     spacing: tuple[float | None, float | None, float | None] = (None, None, None)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from core.tests.builders import WAIT, Stack, make_session
 from loadstone import (
+    Axis,
     CacheFullError,
     DecodeError,
     GeometryError,
@@ -310,6 +311,9 @@ class TestFailure:
             VolumeHeader((2, 3, 4), np.dtype(object)),
             VolumeHeader((2, 3, 4), np.dtype("u1"), affine=np.full((4, 4), np.nan)),
             VolumeHeader((2, 3, 4), np.dtype("u1"), scaling=Scaling(0, 0)),
+            VolumeHeader((2, 3, 4), np.dtype("u1"), coordinates=(Axis("k", (0.0, 1.0, 2.0)),)),
+            VolumeHeader((2, 3, 4), np.dtype("u1"), coordinates=(Axis("t", (0.0, 1.0)),)),
+            VolumeHeader((2, 3, 4), np.dtype("u1"), coordinates=2 * (Axis("k", (0.0, 1.0)),)),
         ],
     )
     def test_headers_that_make_no_sense(self, header: VolumeHeader) -> None:
@@ -321,6 +325,16 @@ class TestFailure:
             session.load_volume("block:1")
 
         assert type(caught.value) is not DecodeError
+
+    def test_coordinates_are_told(self) -> None:
+        """What a header knows of the time points is known of the volume, by the name of the axis."""
+        time = Axis("t", (0.0, 2.5), "s", "RepetitionTime")
+        block = Block(counting((2, 3, 2, 2)), axes=("t", "k", "j", "i"), coordinates=(time,))
+
+        volume = load(block)
+
+        assert volume.coordinates == {"t": time}
+        assert volume.coordinates["t"].array.tolist() == [0.0, 2.5]
 
     def test_ids_that_do_not_match_the_images(self) -> None:
         """A source names all of its images or none."""

@@ -15,12 +15,14 @@ from loadstone.geometry.affine import (
     slice_distance,
 )
 from loadstone.geometry.arrange import StackGeometry, ZSource, arrange
+from loadstone.geometry.axis import Axis
 from loadstone.geometry.policy import GeometryPolicy
 from loadstone.geometry.report import Finding, FindingKind, GeometryReport
 from loadstone.geometry.stacks import mixture, split_stacks
 
 __all__ = [
     "Affine",
+    "Axis",
     "Finding",
     "FindingKind",
     "GeometryPolicy",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,11 +12,11 @@ import numpy.typing as npt
 
 from loadstone import geometry, pixels
 from loadstone.errors import GeometryError, MetadataError, PluginContractError
-from loadstone.geometry import FindingKind, GeometryPolicy, GeometryReport
+from loadstone.geometry import Axis, FindingKind, GeometryPolicy, GeometryReport
 from loadstone.metadata import ImagePixel, ImagePlane, Modules, ModuleSet, Scaling, VoiLut
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from loadstone.hookspecs import ImageStack, VolumeHeader, VoxelSource
     from loadstone.options import LoadOptions
@@ -55,6 +56,8 @@ class VolumePlan:
     """Of the middle slice."""
     header: Callable[[], Any]
     """Gives the header of a volume that comes as one block, or None."""
+    coordinates: Mapping[str, Axis]
+    """What is known along axes in front of the slices, by their names in `axes`."""
 
     @property
     def slice_shape(self) -> tuple[int, ...]:
@@ -127,6 +130,7 @@ def plan_of_stack(
         units=_units(ordered) if options.scaled else "",
         voi_lut=ordered[len(ordered) // 2].get(VoiLut) or VoiLut(),
         header=lambda: None,
+        coordinates=named_axes(stack.coordinates),
     )
 
 
@@ -259,7 +263,13 @@ def plan_of_source(source: VoxelSource, options: LoadOptions) -> VolumePlan:
         units=scaling.units if options.scaled else "",
         voi_lut=header.voi_lut,
         header=header.header,
+        coordinates=named_axes(header.coordinates),
     )
+
+
+def named_axes(coordinates: Sequence[Axis]) -> Mapping[str, Axis]:
+    """Return axes by their names."""
+    return MappingProxyType({axis.name: axis for axis in coordinates})
 
 
 def _checked_header(source: VoxelSource) -> VolumeHeader:
@@ -270,6 +280,14 @@ def _checked_header(source: VoxelSource) -> VolumeHeader:
     if len(shape) != len(axes) or leading < 1 or min(shape) < 1 or (samples and shape[-1] != samples):
         raise PluginContractError(
             f"its header has the shape {shape} and the axes {axes}", source=source.volume_id
+        )
+    lengths = dict(zip(axes[:leading], shape, strict=False))
+    wrong = [axis.name for axis in header.coordinates if len(axis) != lengths.get(axis.name)]
+    if wrong or len(named_axes(header.coordinates)) < len(header.coordinates):
+        raise PluginContractError(
+            f"its header has coordinates for {', '.join(wrong) or 'one axis twice'} "
+            f"that do not fit the shape {shape} of the axes {axes}",
+            source=source.volume_id,
         )
     count = math.prod(shape[:leading])
     if source.image_ids and len(source.image_ids) != count:

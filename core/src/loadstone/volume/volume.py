@@ -12,7 +12,7 @@ from loadstone.errors import GeometryError, LoadstoneError
 from loadstone.transport.urls import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from loadstone.image import Image, LoaderInfo
     from loadstone.load_object import Progress
@@ -51,6 +51,16 @@ class Volume:
     def axes(self) -> tuple[str, ...]:
         """A name for each axis of `array`: ``k`` slice, ``j`` row, ``i`` column, ``t`` time, ``rgb``."""
         return self._assembly.plan.axes
+
+    @property
+    def coordinates(self) -> Mapping[str, geometry.Axis]:
+        """
+        What is known along `axes` in front of the slices, by name; empty for a 3-D volume.
+
+        ``volume.coordinates["t"].values`` has a value for each time point, `Axis.units` their unit and
+        `Axis.source` the attribute that they are.
+        """
+        return self._assembly.plan.coordinates
 
     @property
     def shape(self) -> tuple[int, ...]:
