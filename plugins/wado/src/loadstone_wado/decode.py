@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from loadstone.errors import IntegrityError, MetadataError
-from loadstone.image import Image
+from loadstone.image import Image, Quality
 from loadstone.metadata import Scaling
-from loadstone_wado.codecs import prepare
+from loadstone_wado.codecs import prepare, prepare_reduced
 from loadstone_wado.colour import palette_to_rgb, to_rgb
 from loadstone_wado.naming import naming
 from loadstone_wado.native import is_plain, keep_low_bits
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from loadstone_wado.instance import Instance
     from loadstone_wado.output import Output
 
-__all__ = ["Allocate", "decode_frame", "is_direct", "load_frame", "read_native_frame_into"]
+__all__ = ["Allocate", "decode_frame", "decode_reduced", "is_direct", "load_frame", "read_native_frame_into"]
 
 Allocate = Callable[[tuple[int, ...], np.dtype[Any]], npt.NDArray[Any]]
 """Gives the memory for an image: shape and dtype to a C-contiguous array (the load context's `allocate`)."""
@@ -79,6 +80,47 @@ def decode_frame(
         decoding = prepare(encoded, instance.layout)
         pixels, photometric = _decoded(decoding, instance, output, allocate)
         return _image(instance, number, pixels, output, photometric, scaled=scaled)
+
+
+def decode_reduced(
+    instance: Instance,
+    number: int,
+    encoded: EncodedFrame,
+    level: int,
+    *,
+    scaled: bool = True,
+    allocate: Allocate = np.empty,
+) -> Image | None:
+    """
+    Decode one frame in part: at a lower resolution, or from the beginning of its bytes.
+
+    Parameters
+    ----------
+    instance, number, scaled, allocate
+        As for `decode_frame`.
+    encoded
+        Its bytes, or the beginning of them.
+    level
+        How often rows and columns are halved; the image has its full size all the same.
+
+    Returns
+    -------
+    Image or None
+        None when a frame like this can only be decoded as a whole.
+
+    Raises
+    ------
+    LoadstoneError
+        As `decode_frame`.
+    """
+    with naming(instance.source):
+        decoding = prepare_reduced(encoded, instance.layout, level)
+        if decoding is None:
+            return None
+        output = instance.output(scaled=scaled)
+        pixels, photometric = _decoded(decoding, instance, output, allocate)
+        image = _image(instance, number, pixels, output, photometric, scaled=scaled)
+        return replace(image, quality=Quality.SUBRESOLUTION)
 
 
 def _decoded(

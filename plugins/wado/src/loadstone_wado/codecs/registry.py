@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from loadstone_wado.frames import EncodedFrame
     from loadstone_wado.layout import PixelLayout
 
-__all__ = ["CODECS", "Decoding", "prepare"]
+__all__ = ["CODECS", "Decoding", "decoded_space", "prepare", "refuse_other_image"]
 
 Into = Callable[["npt.NDArray[Any]"], None]
 """Decodes into an array with shape and dtype of the layout."""
@@ -96,10 +96,12 @@ def _with_codestream(
 
     def codec(frame: EncodedFrame, layout: PixelLayout) -> Decoding:
         codestream = inspect(frame.data)
-        _compare(codestream, layout)
+        if not codestream.complete:
+            raise IntegrityError("the codestream is truncated: its end is missing")
+        refuse_other_image(codestream, layout)
         return Decoding(
             frame.transfer_syntax_uid,
-            codestream.color_space or _decoded_space(layout),
+            codestream.color_space or decoded_space(layout),
             lambda out: decode(frame.data, codestream, layout, out),
         )
 
@@ -116,7 +118,7 @@ def _without_codestream(
         space = color_space if layout.samples == 3 else ""
         return Decoding(
             frame.transfer_syntax_uid,
-            space or _decoded_space(layout),
+            space or decoded_space(layout),
             lambda out: decode(frame.data, layout, out),
         )
 
@@ -127,15 +129,20 @@ def _native(frame: EncodedFrame, layout: PixelLayout) -> Decoding:
     big_endian = frame.transfer_syntax_uid == ts.EXPLICIT_VR_BIG_ENDIAN
     return Decoding(
         frame.transfer_syntax_uid,
-        _decoded_space(layout),
+        decoded_space(layout),
         lambda out: decode_native(frame.data, layout, out, big_endian=big_endian, first_bit=frame.first_bit),
     )
 
 
-def _compare(codestream: Codestream, layout: PixelLayout) -> None:
-    """Refuse a codestream that is not, or not all of, the image that the attributes describe."""
-    if not codestream.complete:
-        raise IntegrityError("the codestream is truncated: its end is missing")
+def refuse_other_image(codestream: Codestream, layout: PixelLayout) -> None:
+    """
+    Refuse a codestream that is not the image that the attributes describe.
+
+    Raises
+    ------
+    IntegrityError
+        If it is not.
+    """
     for name, found, expected in (
         ("rows", codestream.rows, layout.rows),
         ("columns", codestream.columns, layout.columns),
@@ -151,7 +158,7 @@ def _compare(codestream: Codestream, layout: PixelLayout) -> None:
         )
 
 
-def _decoded_space(layout: PixelLayout) -> str:
+def decoded_space(layout: PixelLayout) -> str:
     """Return the photometric interpretation of decoded values where the codestream does not say."""
     recorded = layout.photometric_interpretation
     if recorded in {"YBR_RCT", "YBR_ICT"}:
