@@ -131,7 +131,7 @@ def _number(value: Value, tag: Attribute) -> float:
 
 
 def _quoted(value: Value) -> str:
-    """Quote a value in an error: a wrong length may have put all that follows into it, names of people too."""
+    """Quote a value in an error; a wrong length may have put all that follows into it, names too."""
     text = repr(value)
     return text if len(text) <= MOST_QUOTED else f"{text[:MOST_QUOTED]}…"
 

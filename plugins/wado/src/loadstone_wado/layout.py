@@ -165,7 +165,9 @@ def _photometric_interpretation(elements: Elements, samples: int) -> str:
     if not photometric:
         raise MetadataError("PhotometricInterpretation is missing")
     if samples not in {1, 3, 4} or (samples == 1) != (photometric in _ONE_SAMPLE):
-        raise MetadataError(f"PhotometricInterpretation is {photometric} where SamplesPerPixel is {samples}")
+        raise MetadataError(
+            f"PhotometricInterpretation is {photometric[:16]} where SamplesPerPixel is {samples}"
+        )
     return photometric
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 __all__ = ["ENCAPSULATED", "NATIVE", "name_of"]
@@ -48,9 +49,16 @@ ENCAPSULATED: Final = frozenset(
 """Each frame is a codestream in fragments."""
 
 
+_UID_CHARACTERS: Final = re.compile(r"[0-9.]{0,64}")
+
+
 def name_of(uid: str) -> str:
     """Return the name of a transfer syntax or SOP class with its UID, for messages."""
     from pydicom.uid import UID
 
+    # A wrong length may have put all that follows into it, also names of people.
+    shown = _UID_CHARACTERS.match(uid)[0]  # type: ignore[index]  # it may match nothing, but always matches
+    if shown != uid:
+        return f"{shown}…"
     name = UID(uid).name
     return f"{name} ({uid})" if name != uid else uid or "(none)"
