@@ -28,6 +28,7 @@ PUBLIC = [
     "loadstone.settings",
     "loadstone.testing",
     "loadstone.transport",
+    "loadstone_wado",
     "loadstone_wado.server",
 ]
 DIRECTIVE = re.compile(

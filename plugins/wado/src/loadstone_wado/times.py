@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from loadstone_wado.elements import Elements
     from loadstone_wado.tags import Attribute
 
-__all__ = ["date", "date_time", "time_of_day"]
+__all__ = ["as_date", "as_time", "date", "date_time", "time_of_day"]
 
 # With the separators of ACR-NEMA, which old scanners write to this day.
 _DATE: Final = re.compile(r"(\d{4})([.-]?)(\d\d)\2(\d\d)")
@@ -20,12 +20,12 @@ _DATE_TIME: Final = re.compile(r"(\d{8})(\d[\d.]*)?([+-]\d{4})?")
 
 def date(elements: Elements, tag: Attribute) -> dt.date | None:
     """Return a date; None when absent, or no date (``00000000``)."""
-    return _date(elements.text(tag))
+    return as_date(elements.text(tag))
 
 
 def time_of_day(elements: Elements, tag: Attribute) -> dt.time | None:
     """Return a time; None when absent, or no time. What is not recorded of it is zero."""
-    return _time(elements.text(tag))
+    return as_time(elements.text(tag))
 
 
 def date_time(elements: Elements, tag: Attribute) -> dt.datetime | None:
@@ -33,13 +33,14 @@ def date_time(elements: Elements, tag: Attribute) -> dt.datetime | None:
     found = _DATE_TIME.fullmatch(elements.text(tag))
     if found is None:
         return None
-    day, time = _date(found[1]), _time(found[2] or "000000")
+    day, time = as_date(found[1]), as_time(found[2] or "000000")
     if day is None or time is None:
         return None
     return dt.datetime.combine(day, time, _offset(found[3]))
 
 
-def _date(text: str) -> dt.date | None:
+def as_date(text: str) -> dt.date | None:
+    """Return the day that a text names; None where it names none."""
     found = _DATE.fullmatch(text)
     try:
         return dt.date(int(found[1]), int(found[3]), int(found[4])) if found else None
@@ -47,7 +48,8 @@ def _date(text: str) -> dt.date | None:
         return None
 
 
-def _time(text: str) -> dt.time | None:
+def as_time(text: str) -> dt.time | None:
+    """Return the time of day that a text names; None where it names none."""
     found = _TIME.fullmatch(text)
     if found is None:
         return None

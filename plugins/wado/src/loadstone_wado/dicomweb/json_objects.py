@@ -3,22 +3,60 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from loadstone import DecodeError, LimitError
 from loadstone.transport import redact
+from loadstone_wado.dicomweb.ladder import JSON, climb
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from loadstone import LoadContext
+    from loadstone import Session
+    from loadstone.transport import HttpResponse
 
-__all__ = ["fetch_objects", "parsed_objects"]
+__all__ = ["Fetch", "Objects", "fetch_objects", "integer_of", "parsed_objects", "texts_of"]
+
+_WAYS_TO_WRITE_A_NAME: Final = ("Alphabetic", "Ideographic", "Phonetic")
 
 
-def fetch_objects(url: str, context: LoadContext) -> tuple[list[Mapping[str, Any]], int]:
+class Fetch(Protocol):
+    """Fetches a whole answer, as `LoadContext.fetch` and `Transport.fetch` do."""
+
+    def __call__(
+        self, url: str, /, *, headers: Mapping[str, str], max_bytes: int, accept_gzip: bool
+    ) -> HttpResponse:
+        """Return the answer."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Objects:
+    """A metadata or search answer."""
+
+    objects: list[Mapping[str, Any]]
+    """The DICOM JSON objects in it."""
+    nbytes: int
+    """How many bytes of JSON they were."""
+    warning: str
+    """Header ``Warning`` of the answer; empty when there is none."""
+
+
+def fetch_objects(url: str, root: str, session: Session, fetch: Fetch) -> Objects:
     """
-    Return the objects of a metadata or search answer, and how many bytes of JSON they were.
+    Return the objects of a metadata or search answer.
+
+    Parameters
+    ----------
+    url
+        What is asked for.
+    root
+        URL of the service.
+    session
+        Limits, and what the service understands.
+    fetch
+        Fetches it.
 
     Raises
     ------
@@ -27,14 +65,15 @@ def fetch_objects(url: str, context: LoadContext) -> tuple[list[Mapping[str, Any
     DecodeError, LimitError
         If the answer is not what it should be.
     """
-    answer = context.fetch(
-        url,
-        headers={"Accept": "application/dicom+json"},
-        max_bytes=context.settings.max_json_bytes,
-        accept_gzip=True,
+    most, depth = session.settings.max_json_bytes, session.settings.max_json_depth
+    answer = climb(
+        JSON,
+        root,
+        session,
+        lambda accept: fetch(url, headers={"Accept": accept}, max_bytes=most, accept_gzip=True),
     )
-    source, depth = redact(answer.url), context.settings.max_json_depth
-    return parsed_objects(answer.body, source=source, max_depth=depth), len(answer.body)
+    objects = parsed_objects(answer.body, source=redact(answer.url), max_depth=depth)
+    return Objects(objects, len(answer.body), answer.headers.get("Warning", ""))
 
 
 def parsed_objects(body: bytes, *, source: str, max_depth: int) -> list[Mapping[str, Any]]:
@@ -87,3 +126,44 @@ def _too_deep(most: int, source: str) -> LimitError:
         source=source,
         hint="If that is right, raise max_json_depth (LOADSTONE_MAX_JSON_DEPTH).",
     )
+
+
+def texts_of(attributes: Mapping[str, Any], tag: str) -> tuple[str, ...]:
+    """
+    Return the values of an attribute as text, whatever JSON a server writes for them.
+
+    Parameters
+    ----------
+    attributes
+        A DICOM JSON object.
+    tag
+        Eight hexadecimal digits.
+
+    Returns
+    -------
+    tuple of str
+        Empty where the attribute is absent or nothing that can be read. A name is its first representation.
+    """
+    element = attributes.get(tag)
+    values = element.get("Value") if isinstance(element, dict) else None
+    # Some servers write a single value without the array around it.
+    listed = values if isinstance(values, list) else [values]
+    return tuple(text for each in listed if (text := _text(each)))
+
+
+def _text(value: object) -> str:
+    if isinstance(value, dict):
+        return next((text for way in _WAYS_TO_WRITE_A_NAME if (text := _text(value.get(way)))), "")
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return ""
+    return str(value).strip("\0 ")
+
+
+def integer_of(attributes: Mapping[str, Any], tag: str) -> int | None:
+    """Return the first value of an attribute as a whole number; None where it is none."""
+    texts = texts_of(attributes, tag)
+    try:
+        number = float(texts[0]) if texts else None
+    except ValueError:
+        return None
+    return int(number) if number is not None and number.is_integer() else None

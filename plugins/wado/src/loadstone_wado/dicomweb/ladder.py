@@ -12,10 +12,12 @@ if TYPE_CHECKING:
 
     from loadstone import Session
 
-__all__ = ["BULK", "FRAME", "INSTANCE", "SERIES", "Ladder", "climb"]
+__all__ = ["BULK", "FRAME", "INSTANCE", "JSON", "RENDERED", "SERIES", "Ladder", "climb"]
 
-NOT_UNDERSTOOD: Final = frozenset({400, 406, 415})
+_NOT_UNDERSTOOD: Final = frozenset({400, 406, 415})
 """Statuses that say: ask in another way."""
+_NOT_ACCEPTABLE: Final = frozenset({406, 415})
+"""The same where 400 says something about the question itself."""
 
 T = TypeVar("T")
 
@@ -26,6 +28,8 @@ class Ladder:
 
     rungs: tuple[str, ...]
     """Accept headers in the order in which they are tried: each names one media range."""
+    refusals: frozenset[int] = _NOT_UNDERSTOOD
+    """Statuses after which the next one is tried."""
 
 
 def _ladder(media: str) -> Ladder:
@@ -38,6 +42,8 @@ FRAME: Final = _ladder("application/octet-stream")
 INSTANCE: Final = _ladder("application/dicom")
 SERIES: Final = _ladder("application/dicom")
 BULK: Final = Ladder(FRAME.rungs[2:])
+JSON: Final = Ladder(("application/dicom+json", "application/json", "*/*"), _NOT_ACCEPTABLE)
+RENDERED: Final = Ladder(("image/jpeg", "image/png", "*/*"))
 
 _RUNGS: StashKey[dict[tuple[str, Ladder], int]] = StashKey()
 
@@ -68,7 +74,7 @@ def climb(ladder: Ladder, root: str, session: Session, ask: Callable[[str], T]) 
         try:
             answer = ask(ladder.rungs[rung])
         except FetchError as error:
-            if error.status not in NOT_UNDERSTOOD or rung + 1 == len(ladder.rungs):
+            if error.status not in ladder.refusals or rung + 1 == len(ladder.rungs):
                 raise
             rung += 1
         else:

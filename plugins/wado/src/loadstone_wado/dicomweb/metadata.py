@@ -9,7 +9,8 @@ from weakref import WeakValueDictionary
 from loadstone import FetchError, IntegrityError, LimitError, MetadataError, StashKey
 from loadstone.transport import redact
 from loadstone_wado.dicomweb.bulkdata import bulk_data_url, fetch_bulk_data
-from loadstone_wado.dicomweb.json_objects import fetch_objects
+from loadstone_wado.dicomweb.json_objects import fetch_objects, texts_of
+from loadstone_wado.dicomweb.search import search
 from loadstone_wado.instance import Instance
 
 if TYPE_CHECKING:
@@ -100,18 +101,18 @@ def _name(url: RsUrl) -> str:
 
 def _described(target: str, url: RsUrl, context: LoadContext) -> Described:
     metadata_url = f"{target}/metadata"
-    objects, nbytes = fetch_objects(metadata_url + url.query, context)
-    if not objects:
+    answer = fetch_objects(metadata_url + url.query, url.root, context.session, context.fetch)
+    if not answer.objects:
         raise FetchError("the server knows no such series or instance", source=redact(target), status=404)
     fetch = _bulk_data(metadata_url, url.root, context.session)
     instances = {}
-    for attributes in objects:
+    for attributes in answer.objects:
         uid = _uid(attributes)
         if not uid:
             raise MetadataError("the server described an instance without UID", source=redact(target))
         source = redact(replace(url, instance=uid).instance_url)
         instances[uid] = Instance.from_json(attributes, context.settings, fetch=fetch, source=source)
-    return Described(instances, _PARSED * nbytes)
+    return Described(instances, _PARSED * answer.nbytes)
 
 
 def _bulk_data(metadata_url: str, root: str, session: Session) -> Callable[[str], bytes]:
@@ -133,21 +134,11 @@ def _one_by_one(url: RsUrl, context: LoadContext, refusal: FetchError | LimitErr
 
 
 def _searched(url: RsUrl, context: LoadContext) -> Iterator[str]:
-    """Yield the UIDs of a series, page by page until one brings nothing new."""
-    seen: set[str] = set()
-    separator = "&" if url.query else "?"
-    while True:
-        page = f"{separator}offset={len(seen)}" if seen else ""
-        objects, _ = fetch_objects(f"{url.series_url}/instances{url.query}{page}", context)
-        new = {uid for each in objects if (uid := _uid(each))} - seen
-        if not new:
-            return
-        yield from new
-        seen |= new
+    """Yield the UIDs of a series."""
+    asked = f"{url.series_url}/instances{url.query}"
+    for attributes in search(asked, url.root, context.session, context.fetch, identity=_uid):
+        yield _uid(attributes)
 
 
 def _uid(attributes: Mapping[str, Any]) -> str:
-    element = attributes.get(_UID)
-    value = element.get("Value") if isinstance(element, dict) else None
-    first = value[0] if isinstance(value, list) and value else value
-    return first.strip("\0 ") if isinstance(first, str) else ""
+    return next(iter(texts_of(attributes, _UID)), "")
