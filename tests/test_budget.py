@@ -11,7 +11,7 @@ import logging
 import random
 import threading
 import tracemalloc
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -22,7 +22,7 @@ import pytest
 
 import loadstone
 from core.tests.builders import WAIT, plane
-from loadstone import CacheFullError, Image, ImageLoader, LoadCancelled, RequestType, Session
+from loadstone import CacheFullError, Image, ImageLoader, LoadCancelled, Quality, RequestType, Session
 from loadstone.events import (
     Event,
     ImageCached,
@@ -34,7 +34,8 @@ from loadstone.events import (
     VolumeLoaded,
     VolumeModified,
 )
-from loadstone.metadata import ImagePixel, ModuleSet
+from loadstone.metadata import ImagePixel, ModuleSet, Scaling
+from loadstone.testing.faults import Answer, FaultServer
 from loadstone_wado.server import DicomWebServer
 from tests.builders import write_ct
 
@@ -164,27 +165,24 @@ def load_one(session: Session, names: Names, choice: random.Random) -> bool:
 
 class Traced:
     """
-    The bytes of numpy's arrays, and the most that were seen at once, as `tracemalloc` traces them.
+    The bytes of numpy's arrays, as `tracemalloc` traces them, and the most that was allocated at once.
 
-    It keeps a peak only over everything; that of one domain is looked for every `glances` seconds.
+    `tracemalloc` keeps a peak only over everything, Python's objects included: an upper bound that misses no
+    instant.
     """
-
-    def __init__(self, *, glances: float = 0.05) -> None:
-        self.peak = 0
-        self._glances = glances
-        self._ended = threading.Event()
-        self._watch = threading.Thread(target=self._watching, daemon=True)
 
     def __enter__(self) -> Self:
         gc.collect()
         tracemalloc.start()
-        self._watch.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        self._watch.join()
         tracemalloc.stop()
+
+    @property
+    def peak(self) -> int:
+        """The most bytes of everything since it was entered."""
+        return tracemalloc.get_traced_memory()[1]
 
     def now(self) -> int:
         """Return the bytes that numpy's arrays hold."""
@@ -195,10 +193,6 @@ class Traced:
         """Return what they hold when nothing unreachable is counted."""
         gc.collect()
         return self.now()
-
-    def _watching(self) -> None:
-        while not self._ended.wait(self._glances):
-            self.peak = max(self.peak, self.now())
 
 
 @pytest.mark.parametrize("sources", [toys, folders, files])
@@ -222,17 +216,18 @@ def test_the_budget_holds_at_every_instant(sources: Callable[[Path], Any], tmp_p
                 full[0] += sum(not load_one(session, names, choice) for _ in range(40))
 
             in_threads(work)
+            peak = memory.peak
             stats = session.cache.stats()
             in_use = memory.at_rest()
             session.close()
             left = memory.at_rest()
     _log.info(
-        "%s: budget %d, counted at most %d, numpy %d, at the end %d, closed %d; %d events, %d full",
-        *(sources.__name__, BUDGET, worst[0], memory.peak, in_use, left, events[0], full[0]),
+        "%s: budget %d, counted at most %d, allocated %d, at the end %d, closed %d; %d events, %d full",
+        *(sources.__name__, BUDGET, worst[0], peak, in_use, left, events[0], full[0]),
     )
 
     assert 0.9 * BUDGET < worst[0] <= BUDGET
-    assert BUDGET / 2 < memory.peak <= BUDGET + SLACK
+    assert BUDGET / 2 < peak <= BUDGET + SLACK
     assert in_use <= BUDGET + LEFT
     assert (stats.reserved, stats.pinned) == (0, 0)
     assert events[0] > THREADS * 40
@@ -259,6 +254,148 @@ def test_room_is_made_before_a_file_is_inflated(tmp_path: Path) -> None:
 
     assert before > 0.99 * budget
     assert peak <= budget + SLACK
+
+
+ROOM = 20 * MIB
+VOXELS = 32, 256, 256
+"""4 MiB as bytes, 16 MiB as floats of 64 bits."""
+LOADED: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("i4", {"dtype": "u1"}),
+    ("i4", {"dtype": "f4"}),
+    ("i4", {"scaled": False}),
+    ("i2", {"dtype": "u1"}),
+    ("i2", {}),
+    ("i2", {"dtype": "f8"}),
+    ("u1", {"dtype": "f4"}),
+    ("f8", {"dtype": "f4"}),
+)
+
+
+def a_file(folder: Path, stored: str, suffix: str) -> str:
+    """Return the id of a NIfTI file."""
+    kind: Any = nib.Nifti1Image  # not annotated
+    path = folder / f"{stored}.nii{suffix}"
+    if not path.exists():
+        image = kind(np.ones(VOXELS[::-1], stored), np.eye(4))
+        image.header.set_slope_inter(1, 0)
+        image.to_filename(path)
+    return f"nifti:{path}"
+
+
+def a_stack(stored: str, *, own: bool = False) -> tuple[ImageLoader, list[str]]:
+    """Return a loader of slices that are scaled, and their ids."""
+    scaling = Scaling(2.0, 1.0)
+
+    def load(image_id: ImageId, context: LoadContext) -> Image:
+        out = np.ones(VOXELS[1:], stored) if own else context.allocate(VOXELS[1:], stored, image_id)
+        out[...] = 1
+        return Image(out, scaling.slope, scaling.intercept, plane=plane(float(image_id.rest)))
+
+    def described(image_ids: Sequence[ImageId], context: LoadContext) -> Mapping[ImageId, ModuleSet]:
+        pixel = ImagePixel(*VOXELS[1:], np.dtype(stored))
+        return {each: ModuleSet(plane(float(each.rest)), pixel, scaling) for each in image_ids}
+
+    return ImageLoader("slice", load, metadata=described), [f"slice:{k}" for k in range(VOXELS[0])]
+
+
+def peak_of(session: Session, load: Callable[[], object]) -> int:
+    """Return the most that was allocated while something was loaded into a cache full of images."""
+    with Traced() as memory:
+        for number in range(ROOM // (2 * SIDE * SIDE)):
+            session.load_image(f"noise:1/{number}")
+        with suppress(CacheFullError):
+            load()
+        return memory.peak
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+@pytest.mark.parametrize(("stored", "options"), LOADED)
+def test_no_dtype_takes_a_block_beside_the_budget(
+    stored: str, options: dict[str, Any], suffix: str, tmp_path: Path
+) -> None:
+    """A volume, and an image, of a file, narrower or wider than what is stored: charged, or refused."""
+    name = a_file(tmp_path, stored, suffix)
+    with toys(tmp_path), Session(cache_bytes=ROOM) as session:
+        session.load_volume(name, cache=False)  # imports the plugin
+        volume = peak_of(session, lambda: session.load_volume(name, **options))
+        image = peak_of(session, lambda: session.load_image(f"{name}?frame=0", **options))
+
+    assert volume <= ROOM + SLACK
+    assert image <= ROOM + SLACK
+
+
+@pytest.mark.parametrize("own", [False, True], ids=["allocated", "its own"])
+@pytest.mark.parametrize(("stored", "options"), LOADED)
+def test_no_stack_takes_memory_beside_the_budget(
+    stored: str, options: dict[str, Any], own: bool, tmp_path: Path
+) -> None:
+    """Slices whose stored values do not fit into their place, many at a time: charged, or refused."""
+    loader, ids = a_stack(stored, own=own)
+    with toys(tmp_path), Session(cache_bytes=ROOM) as session:
+        session.registry.register_image_loader("slice", loader)
+        session.load_volume("two of them", image_ids=ids[:2], cache=False)  # imports what volumes need
+        volume = peak_of(session, lambda: session.load_volume("stack", image_ids=ids, **options))
+
+    assert volume <= ROOM + SLACK
+
+
+def test_images_of_rising_quality_are_charged(tmp_path: Path) -> None:
+    """What is shown on the way is of the budget; without room for it the final image comes all the same."""
+    shape = 1024, 1024
+    charged: list[int] = []
+
+    def rising(image_id: ImageId, context: LoadContext) -> Iterator[Image]:
+        out = context.allocate(shape, "u2")
+        for quality in (Quality.SUBRESOLUTION, Quality.LOSSY, Quality.FULL):
+            charged.append(context.session.cache.stats().reserved)
+            yield Image(out, quality=quality)
+
+    for budget, expected in (10 * MIB, [2, 4, 4]), (3 * MIB, [2, 2, 2]):
+        charged.clear()
+        with Session(cache_bytes=budget) as session:
+            session.registry.register_image_loader("rising", rising)
+            image = session.load_image("rising:1")
+            stats = session.cache.stats()
+
+        assert image.quality is Quality.FULL
+        assert charged == [each * MIB for each in expected]
+        assert (stats.reserved, stats.kept) == (0, 2 * MIB)
+
+
+@pytest.mark.parametrize("as_source", [False, True])
+def test_a_body_is_charged_while_it_arrives(as_source: bool) -> None:
+    """What is fetched makes room before it is there, once; a body that does not fit is refused."""
+    size = 2 * MIB
+    reserved: list[int] = []
+
+    class Body(bytes):
+        nbytes = size
+
+        def close(self) -> None:
+            """Nothing is open."""
+
+    def load(image_id: ImageId, context: LoadContext) -> Image:
+        def fetch() -> Body:
+            body = Body(context.fetch(image_id.rest).body)
+            reserved.append(context.session.cache.stats().reserved)
+            return body
+
+        body = context.source(image_id, fetch) if as_source else fetch()
+        return Image(np.full((1, 1), body[0], "u1"))
+
+    with FaultServer() as server:
+        url = server.plan("/body", Answer(body=b"\1" * size))
+        with Session(cache_bytes=3 * MIB) as session:
+            session.registry.register_image_loader("body", load)
+            session.load_image(f"body:{url}")
+            stats = session.cache.stats()
+        with Session(cache_bytes=MIB) as session:
+            session.registry.register_image_loader("body", load)
+            with pytest.raises(CacheFullError):
+                session.load_image(f"body:{url}")
+
+    assert reserved == [size]
+    assert (stats.reserved, stats.kept) == (0, 1 + size * as_source)
 
 
 def descriptors() -> int:
@@ -292,7 +429,7 @@ def test_a_thousand_loads_with_random_cancels_leave_nothing_behind(tmp_path: Pat
     """Files, compressed ones, a server: threads, descriptors, memory are afterwards what they were."""
     (tmp_path / "served").mkdir()
     write_ct(tmp_path / "served", (SLICES, SIDE, SIDE))
-    with folders(tmp_path) as local, files(tmp_path) as compressed, Traced(glances=60) as memory:
+    with folders(tmp_path) as local, files(tmp_path) as compressed, Traced() as memory:
 
         def round_of(count: int) -> tuple[int, tuple[int, int, int]]:
             with (

@@ -20,7 +20,7 @@ from loadstone.ids import LoadId, lane_of
 from loadstone.load_object import Progress
 from loadstone.permits import Order, permits_given_back
 from loadstone.pools import RequestType
-from loadstone.sources import HeldSources
+from loadstone.sources import HeldSources, charge_of_opening
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator, Mapping
@@ -52,6 +52,10 @@ class Memory(Protocol):
         self, shape: tuple[int, ...], dtype: np.dtype[Any], image_id: str | None
     ) -> npt.NDArray[Any]:
         """Return zeroed memory, charged to the budget."""
+        ...
+
+    def charge(self, nbytes: int, image_id: str | None) -> None:
+        """Charge bytes that are on the way to an image, until it is there."""
         ...
 
 
@@ -208,8 +212,13 @@ class LoadContext:
         """
         Fetch a whole response over http(s), with the session's retries, deadlines, limits and authorisation.
 
+        Its body is charged to the budget while it arrives: to the source that is being opened with it, else
+        until the image is there.
+
         Raises
         ------
+        CacheFullError
+            If the budget cannot hold it.
         FetchError, SecurityError, IntegrityError, LimitError, LoadCancelled
             See `loadstone.transport.Transport.fetch`.
         """
@@ -219,7 +228,7 @@ class LoadContext:
             max_bytes=max_bytes,
             accept_gzip=accept_gzip,
             token=self._load.token,
-            progress=self._counting(),
+            progress=self._arriving(),
         )
 
     def stream(
@@ -308,6 +317,23 @@ class LoadContext:
         """Return what is known about another image; see `Session.metadata`."""
         with self._load.working():
             return self.session.metadata.get(image_id, kind)
+
+    def _arriving(self) -> Callable[[int, int | None], None]:
+        """Return what charges the bytes of one request before they arrive, as far as they are announced."""
+        count, charge, charged = self._counting(), charge_of_opening(), 0
+
+        def arrived(received: int, total: int | None) -> None:
+            nonlocal charged
+            wanted = max(received, total or 0)
+            if wanted > charged:
+                if charge is None:
+                    self._memory.charge(wanted - charged, self._image_id)
+                else:
+                    charge(wanted - charged)
+                charged = wanted
+            count(received, total)
+
+        return arrived
 
     def _counting(self) -> Callable[[int, int | None], None]:
         """Return what counts the bytes of one request among several of this load; they add up."""

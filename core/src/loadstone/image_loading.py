@@ -33,8 +33,13 @@ class ImageMemory:
 
     def __init__(self, cache: Cache | None, settings: Settings) -> None:
         self._reservation: Reservation | None = cache.reserve(0) if cache is not None else None
-        self._limit = settings.max_image_bytes
+        self._cache = cache
+        self._settings = settings
         self._given: list[npt.NDArray[Any]] = []
+
+    def another(self) -> ImageMemory:
+        """Return memory for another image, charged as this one is."""
+        return ImageMemory(self._cache, self._settings)
 
     def allocate(
         self, shape: tuple[int, ...], dtype: np.dtype[Any], image_id: str | None = None
@@ -48,15 +53,20 @@ class ImageMemory:
         self._given.append(array)
         return array
 
-    def reserve(self, nbytes: int) -> None:
-        """Charge bytes."""
-        if nbytes > self._limit:
-            raise LimitError(
-                f"an image of {nbytes:,} bytes is larger than max_image_bytes={self._limit:,}",
-                hint="Raise the setting if the image is meant to be that large.",
-            )
+    def charge(self, nbytes: int, image_id: str | None = None) -> None:
+        """Charge bytes that are on the way to the image."""
         if self._reservation is not None:
             self._reservation.grow(nbytes)
+
+    def reserve(self, nbytes: int) -> None:
+        """Charge bytes of pixels."""
+        limit = self._settings.max_image_bytes
+        if nbytes > limit:
+            raise LimitError(
+                f"an image of {nbytes:,} bytes is larger than max_image_bytes={limit:,}",
+                hint="Raise the setting if the image is meant to be that large.",
+            )
+        self.charge(nbytes)
 
     def gave(self, array: npt.NDArray[Any]) -> bool:
         """Say whether `array` is memory from here, whole."""

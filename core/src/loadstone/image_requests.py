@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from loadstone.boundary import typed_error
 from loadstone.context import LoadContext
-from loadstone.errors import LoadstoneError, PluginContractError
+from loadstone.errors import CacheFullError, LoadstoneError, PluginContractError
 from loadstone.events import (
     ImageCached,
     ImageEvicted,
@@ -23,7 +23,7 @@ from loadstone.load_object import LoadObject
 from loadstone.metadata import Modules, ModuleSet
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Hashable, Sequence
+    from collections.abc import Callable, Collection, Hashable, Sequence
 
     from loadstone._plugins import ImageRegistration
     from loadstone.image import Image
@@ -125,12 +125,15 @@ def _load_image(
             answer, image_id, context.options, into, loader=registration.info, seconds=seconds
         )
 
-    def offer(partial: Image) -> None:
-        load.offer(finished(partial, ImageMemory(None, session.settings)))
-
+    partials = _Partials(load, memory, finished)
     try:
-        answer = answered(registration.record.load(image_id, context), context, load, offer)
-        image = finished(checked_image(answer, image_id), memory)
+        # No name for the loader's answer: what it holds is free as soon as the image is finished.
+        image = finished(
+            checked_image(
+                answered(registration.record.load(image_id, context), context, load, partials.offer), image_id
+            ),
+            memory,
+        )
         load.token.raise_if_cancelled()
         _keep(load, key, image, memory, context)
     except BaseException as error:  # noqa: BLE001 - whatever it is, it becomes a typed error
@@ -141,11 +144,48 @@ def _load_image(
         session.load_finished(LoadFinished(image_id, time.perf_counter() - started, 0, typed))
         raise typed from typed.__cause__
     finally:
+        partials.release()
         context.close()
     load.report(replace(load.progress, done=1))
     session.events.emit(ImageLoaded(image))
     session.load_finished(LoadFinished(image_id, image.timings.total, image.nbytes, None))
     return image
+
+
+class _Partials:
+    """The images of lower quality of a load: the last one is charged to the budget as long as it is shown."""
+
+    __slots__ = ("_finished", "_load", "_memory", "_shown")
+
+    def __init__(
+        self, load: SharedLoad[Image], memory: ImageMemory, finished: Callable[[Image, ImageMemory], Image]
+    ) -> None:
+        self._load = load
+        self._memory = memory
+        self._finished = finished
+        self._shown: ImageMemory | None = None
+
+    def offer(self, partial: Image) -> None:
+        """Show an image to everybody, unless the budget has no room for it: a better one follows."""
+        memory = self._memory.another()
+        try:
+            image = self._finished(partial, memory)
+            memory.settle(image.nbytes)
+            self._load.offer(image)
+        except CacheFullError:
+            memory.release()
+            return
+        except BaseException:
+            memory.release()
+            raise
+        self.release()
+        self._shown = memory
+
+    def release(self) -> None:
+        """Give back the bytes of what is shown."""
+        if self._shown is not None:
+            self._shown.release()
+            self._shown = None
 
 
 def _keep(

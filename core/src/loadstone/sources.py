@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, cast
 
@@ -13,12 +13,30 @@ from loadstone.permits import permits_given_back
 from loadstone.waiting import Strand, current_strand, waiting
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Callable, Hashable, Iterator
 
     from loadstone.cache import Cache
     from loadstone.events import Events
 
-__all__ = ["HeldSources", "Lease", "Source", "Sources"]
+__all__ = ["HeldSources", "Lease", "Source", "Sources", "charge_of_opening"]
+
+_opening = threading.local()
+
+
+def charge_of_opening() -> Callable[[int], None] | None:
+    """Return what charges bytes to the source that the calling thread opens, or None if it opens none."""
+    charge: Callable[[int], None] | None = getattr(_opening, "charge", None)
+    return charge
+
+
+@contextmanager
+def _charging(charge: Callable[[int], None]) -> Iterator[None]:
+    """Charge what the calling thread fetches meanwhile to the source that it opens."""
+    outer, _opening.charge = charge_of_opening(), charge
+    try:
+        yield
+    finally:
+        _opening.charge = outer
 
 
 class Source(Protocol):
@@ -151,7 +169,8 @@ class Sources:
     def _open(self, entry: _Key, open_source: Callable[[], S], nbytes: int) -> tuple[S, Lease]:
         reservation = self._cache.reserve(nbytes)
         try:
-            source = open_source()
+            with _charging(reservation.grow):
+                source = open_source()
             size = source.nbytes
             opened = _Open(source, lambda: self._events.emit(SourceClosed(size)))
             self._events.emit(SourceOpened(size))

@@ -72,12 +72,13 @@ def scale_into(plan: ScalePlan, stored: AnyArray, out: AnyArray) -> None:
         Stored values, any shape.
     out
         Where the result goes: same shape, dtype of the plan. With ``plan.in_place`` it may be
-        ``stored.view(plan.dtype)``.
+        ``stored.view(plan.dtype)``. It may overlap C-contiguous stored values that are not wider if no
+        result lies behind its stored value: `stored` at the end of the memory of `out`, for example.
 
     Raises
     ------
     FrameDoesNotFit
-        If a value leaves the dtype that the headers promised; nothing is written then.
+        If a value leaves the dtype that the headers promised; of integers nothing is written then.
     MetadataError
         If a value leaves the dtype that the caller asked for, or the range of floats.
     PluginContractError
@@ -99,7 +100,19 @@ def _copy(plan: ScalePlan, stored: AnyArray, out: AnyArray) -> None:
     if plan.identity and _is_same_memory(stored, out):
         return
     with _float_overflow_refused(plan):
-        np.copyto(out, stored, casting="unsafe")
+        for values, target in _parts(stored, out):
+            np.copyto(target, values, casting="unsafe")
+
+
+def _parts(stored: AnyArray, out: AnyArray) -> Iterator[tuple[AnyArray, AnyArray]]:
+    """Yield both whole; where they overlap, piece by piece, since numpy copies what it would overwrite."""
+    contiguous = stored.flags.c_contiguous and out.flags.c_contiguous
+    if not contiguous or _is_same_memory(stored, out) or not np.may_share_memory(stored, out):
+        yield stored, out
+        return
+    stored, out = stored.reshape(-1), out.reshape(-1)
+    for start in range(0, stored.size, _BLOCK):
+        yield stored[start : start + _BLOCK], out[start : start + _BLOCK]
 
 
 def _is_same_memory(stored: AnyArray, out: AnyArray) -> bool:
@@ -119,11 +132,12 @@ def _integers(plan: ScalePlan, stored: AnyArray, out: AnyArray) -> None:
         _refuse_misfits(plan, stored)
     dtype = plan.dtype
     # A ufunc casts through buffers, which takes four times as long as a view.
-    values = stored.view(dtype) if plan.in_place else stored
-    if plan.slope != 1:
-        np.multiply(values, _remainder(plan.slope, dtype), out=out, dtype=dtype, casting="unsafe")
-        values = out
-    np.add(values, _remainder(plan.intercept, dtype), out=out, dtype=dtype, casting="unsafe")
+    slope, intercept = _remainder(plan.slope, dtype), _remainder(plan.intercept, dtype)
+    for values, target in _parts(stored.view(dtype) if plan.in_place else stored, out):
+        if slope != 1:
+            np.multiply(values, slope, out=target, dtype=dtype, casting="unsafe")
+            values = target  # noqa: PLW2901 - the sum is taken of the product
+        np.add(values, intercept, out=target, dtype=dtype, casting="unsafe")
 
 
 def _remainder(value: float, dtype: np.dtype[Any]) -> int:

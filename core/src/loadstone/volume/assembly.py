@@ -15,6 +15,7 @@ from loadstone.errors import LimitError
 from loadstone.image import Image, LoaderInfo, Quality
 from loadstone.permits import Gate
 from loadstone.volume.block import Block
+from loadstone.volume.scratch import Scratch
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator, Sequence
@@ -73,6 +74,7 @@ class Assembly:
         self.key = key
         self.reservation = reservation
         self.block = Block(plan.shape, plan.slice_shape, plan.dtype)
+        self.scratch = Scratch(None if reservation is None else session.cache)
         self.quality = np.zeros(plan.count, np.uint8)
         self.files: Sequence[FileState] = ()
         self.misfits: set[int] = set()
@@ -90,6 +92,7 @@ class Assembly:
         try:
             yield
         finally:
+            self.scratch.clear()
             self._gate.release()
 
     @property
@@ -104,14 +107,19 @@ class Assembly:
         slot = None
         if image_id is not None and (index := self._index_of.get(image_id)) is not None:
             slot = self.block.slot(index, shape, dtype) if not self.quality[index] else None
-        return self._scratch(shape, dtype) if slot is None else slot
+        return self._apart(shape, dtype, image_id) if slot is None else slot
 
-    def _scratch(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    def charge(self, nbytes: int, image_id: str | None) -> None:
+        """Charge bytes on the way to an image until it is in its place."""
+        self.scratch.charge(nbytes, image_id)
+
+    def _apart(self, shape: tuple[int, ...], dtype: np.dtype[Any], image_id: str | None) -> npt.NDArray[Any]:
         nbytes = dtype.itemsize
         for length in shape:
             nbytes *= int(length)
         if nbytes > self.session.settings.max_image_bytes:
             raise LimitError(f"an image of {nbytes:,} bytes is larger than max_image_bytes allows")
+        self.scratch.charge(nbytes, image_id)
         return np.zeros(shape, dtype)
 
     def place(self, image: Image, image_id: str) -> int:
@@ -130,6 +138,8 @@ class Assembly:
         except pixels.FrameDoesNotFit:
             self.misfits.add(index)
             return index
+        finally:
+            self.scratch.free(image_id)
         # A view of the block may stay; anything else would keep its memory.
         in_place = image.pixels.base is self.block.array
         self._templates[index] = image if in_place else replace(image, pixels=_NO_PIXELS)
@@ -212,6 +222,7 @@ class Assembly:
     def failed(self, image_id: str) -> None:
         """Zero what a failed load of an image may have left."""
         index = self._index_of[image_id]
+        self.scratch.free(image_id)
         if not self.quality[index]:
             self.block.clear(index)
 

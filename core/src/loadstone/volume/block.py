@@ -11,7 +11,14 @@ from loadstone import pixels
 from loadstone.errors import IntegrityError
 from loadstone.image_loading import readonly
 
-__all__ = ["Block"]
+__all__ = ["Block", "tail"]
+
+
+def tail(array: npt.NDArray[Any], stored: np.dtype[Any]) -> npt.NDArray[Any]:
+    """Return the end of a C-contiguous array's memory as as many values of a dtype that is not wider."""
+    flat = array.reshape(-1).view(np.uint8)
+    end: npt.NDArray[Any] = flat[flat.nbytes - array.size * stored.itemsize :].view(stored)
+    return end.reshape(array.shape)
 
 
 class Block:
@@ -43,11 +50,15 @@ class Block:
         self.slices = self.array.reshape(-1, *slice_shape)
 
     def slot(self, index: int, shape: tuple[int, ...], stored: np.dtype[Any]) -> npt.NDArray[Any] | None:
-        """Return the memory of an image as `stored` values, or None if they do not fit in place."""
-        if shape != self.slices.shape[1:] or stored.itemsize != self.slices.dtype.itemsize:
+        """
+        Return memory for an image's `stored` values in its slice, or None if they do not fit there.
+
+        Values that are narrower than those of the volume lie at the end of the slice: scaled in ascending
+        order to its front, none is overwritten before it was read.
+        """
+        if shape != self.slices.shape[1:] or stored.itemsize > self.slices.dtype.itemsize:
             return None
-        slot: npt.NDArray[Any] = self.slices[index].view(stored)
-        return slot
+        return tail(self.slices[index], stored)
 
     def place(self, index: int, stored: npt.NDArray[Any], plan: pixels.ScalePlan, identity: str) -> None:
         """

@@ -56,6 +56,9 @@ class NoMemory:
         """Refuse."""
         raise PluginContractError("a volume is described without allocating pixels")
 
+    def charge(self, nbytes: int, image_id: str | None) -> None:
+        """Charge nothing: what is fetched to describe volumes is kept by sources, which are charged."""
+
 
 def the_only(found: Sequence[ImageStack | VoxelSource], volume_id: VolumeId) -> ImageStack | VoxelSource:
     """

@@ -18,6 +18,7 @@ from loadstone.ids import ImageId, lane_of
 from loadstone.image_loading import answered, checked_image, closing_at_once
 from loadstone.load_object import Progress
 from loadstone.parallel import run_parallel
+from loadstone.volume.block import tail
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from loadstone.hookspecs import ImageLoad, ImageLoader, ImageLoadMany, VoxelFill
     from loadstone.image import Image
     from loadstone.shared_load import SharedLoad
+    from loadstone.volume.assembly import Assembly
     from loadstone.volume.volume import Volume
 
 __all__ = ["fill_volume"]
@@ -127,7 +129,9 @@ def _batch(filling: _Filling, load_many: ImageLoadMany, context: LoadContext, id
                     )
                 expected.discard(image_id)
                 waiting.append((image_id, answer))
-                if len(waiting) > READY_AHEAD or not _must_wait(answer):
+                is_ready = not _must_wait(answer)
+                del answer  # its memory is free as soon as it is in its place
+                if len(waiting) > READY_AHEAD or is_ready:
                     _finish(filling, *waiting.popleft())
         while waiting:
             _finish(filling, *waiting.popleft())
@@ -179,9 +183,10 @@ def _fill_voxels(filling: _Filling, fill: VoxelFill, context: LoadContext) -> No
 
 
 def _run_fill(filling: _Filling, fill: VoxelFill, context: LoadContext) -> None:
+    """Have the plugin fill the block, and scale its images in ascending order as they arrive."""
     assembly = filling.assembly
     (plan,) = assembly.plan.scaling
-    stored = _stored_memory(assembly.block.array, plan)
+    stored = _stored_memory(assembly, plan)
     stored_slices = stored.reshape(-1, *assembly.plan.slice_shape)
     arrived: set[int] = set()
     expected = 0
@@ -191,8 +196,7 @@ def _run_fill(filling: _Filling, fill: VoxelFill, context: LoadContext) -> None:
             context.raise_if_cancelled()
             arrived.add(_checked(index, len(stored_slices), assembly.plan.volume_id))
             while expected in arrived:
-                values = stored_slices[expected] if plan.in_place else stored_slices[expected].copy()
-                pixels.scale_into(plan, values, assembly.block.slices[expected])
+                pixels.scale_into(plan, stored_slices[expected], assembly.block.slices[expected])
                 assembly.finish(expected)
                 filling.arrived(expected)
                 expected += 1
@@ -208,18 +212,22 @@ def _checked(index: object, count: int, volume_id: str) -> int:
     raise PluginContractError(f"fill gave the index {index!r} of {count} images", source=volume_id)
 
 
-def _stored_memory(array: npt.NDArray[Any], plan: pixels.ScalePlan) -> npt.NDArray[Any]:
+def _stored_memory(assembly: Assembly, plan: pixels.ScalePlan) -> npt.NDArray[Any]:
     """
-    Return memory for stored values at the end of the volume's own.
+    Return memory for stored values: the end of the volume's own, where they are not wider than its dtype.
 
-    A stored value is not wider than a scaled one, so that images can be scaled in ascending order to the
-    front without a second block: image k ends where image k + 1 of the stored ones begins, or before.
+    Scaled in ascending order to the front, none is overwritten before it was read.
+
+    Raises
+    ------
+    CacheFullError
+        If it takes a second block that the budget cannot hold.
     """
-    if plan.stored.itemsize > plan.dtype.itemsize:  # the caller asked for a narrower dtype
-        return np.zeros(array.shape, plan.stored)
-    nbytes = array.size * plan.stored.itemsize
-    flat = array.reshape(-1).view(np.uint8)
-    return flat[flat.nbytes - nbytes :].view(plan.stored).reshape(array.shape)
+    array = assembly.block.array
+    if plan.stored.itemsize <= plan.dtype.itemsize:
+        return tail(array, plan.stored)
+    assembly.charge(array.size * plan.stored.itemsize, None)
+    return np.zeros(array.shape, plan.stored)
 
 
 def fill_volume(
