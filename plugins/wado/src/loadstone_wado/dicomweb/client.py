@@ -79,8 +79,8 @@ class DicomWeb:
         Parameters
         ----------
         filters
-            What attributes must be, by keyword (``PatientID``), by tag (``00100020``) or by a path of them with
-            dots between. Text may have ``*`` and ``?``, days may be ranges:
+            What attributes must be, by keyword (``PatientID``), by tag (``00100020``) or by a path of
+            them with dots between. Text may have ``*`` and ``?``, days may be ranges:
             ``{"PatientName": "Doe*", "StudyDate": "20240101-20240131", "ModalitiesInStudy": "CT"}``.
         limit
             Most rows that are wanted; None: all, however few the server gives at a time.
