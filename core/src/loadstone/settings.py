@@ -97,6 +97,8 @@ class Settings:
     """File with certificates to trust in place of the system's."""
     client_certificate: str = ""
     """File with a client certificate and its key."""
+    retrieve: str = ""
+    """Built-in retrieve configuration of all volumes: ``interleaved``, ``sequential``, …; empty: none."""
     proxy: str = ""
     """Proxy URL; empty: the ``HTTP(S)_PROXY`` and ``NO_PROXY`` variables."""
 
