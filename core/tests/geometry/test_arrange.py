@@ -38,7 +38,7 @@ def affine_of(stack: StackGeometry) -> np.ndarray[Any, np.dtype[np.float64]]:
 def test_public_names_are_sorted_and_exist() -> None:
     """`__all__` is exactly the public surface."""
     names = {name for name in vars(geometry) if not name.startswith("_") and name.islower()}
-    modules = {"affine", "axis", "policy", "report", "stacks", "annotations"}
+    modules = {"affine", "axis", "grid", "policy", "report", "stacks", "annotations"}
 
     assert list(geometry.__all__) == sorted(geometry.__all__)
     assert names - modules <= set(geometry.__all__)

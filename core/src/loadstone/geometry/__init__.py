@@ -16,6 +16,7 @@ from loadstone.geometry.affine import (
 )
 from loadstone.geometry.arrange import StackGeometry, ZSource, arrange
 from loadstone.geometry.axis import Axis
+from loadstone.geometry.grid import GridGeometry, arrange_grid
 from loadstone.geometry.policy import GeometryPolicy
 from loadstone.geometry.report import Finding, FindingKind, GeometryReport
 from loadstone.geometry.stacks import mixture, split_stacks
@@ -27,10 +28,12 @@ __all__ = [
     "FindingKind",
     "GeometryPolicy",
     "GeometryReport",
+    "GridGeometry",
     "StackGeometry",
     "ZSource",
     "affine_from",
     "arrange",
+    "arrange_grid",
     "axis_codes",
     "checked_affine",
     "corner_centres",

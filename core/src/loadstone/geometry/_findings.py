@@ -14,7 +14,15 @@ if TYPE_CHECKING:
 
     from loadstone.geometry._lines import Line
 
-__all__ = ["duplicates", "of_line", "single_slice", "spacing_differs"]
+__all__ = [
+    "duplicates",
+    "lacking",
+    "of_line",
+    "of_sparse_line",
+    "same_place",
+    "single_slice",
+    "spacing_differs",
+]
 
 _MOST_LISTED: Final = 8
 """Numbers that a message lists; the finding holds all of them."""
@@ -33,6 +41,18 @@ def of_line(line: Line, order: npt.NDArray[np.intp]) -> tuple[Finding, ...]:
     """
     findings = [_LINES[line.kind](line, order)] if line.kind != "regular" or not line.tilted else []
     return (*findings, _tilt(line)) if line.tilted else tuple(findings)
+
+
+def of_sparse_line(line: Line) -> tuple[Finding, ...]:
+    """Say what is known of positions on a grid that need not all be taken."""
+    slices = int(line.grid[-1]) + 1
+    message = (
+        f"{slices} slices, {_mm(line.spacing)} apart; {slices - len(line.grid)} of them "
+        "have no image and are 0"
+    )
+    largest = float(line.deviations.max())
+    regular = Finding(FindingKind.REGULAR, message, distances=(line.spacing, largest))
+    return (_tilt(line),) if line.tilted else (regular,)
 
 
 def _regular(line: Line, order: npt.NDArray[np.intp]) -> Finding:
@@ -141,6 +161,34 @@ def duplicates(groups: npt.NDArray[np.intp], order: npt.NDArray[np.intp]) -> Fin
         message,
         indices=tuple(second.tolist()),
         images=tuple(order[second].tolist()),
+    )
+
+
+def same_place(images: npt.NDArray[np.intp]) -> Finding:
+    """Say which images of a grid lie where another one of the same time point lies."""
+    return Finding(
+        FindingKind.DUPLICATE,
+        f"{len(images)} {_plural(len(images), 'image lies', 'images lie')} where another one of the same "
+        "time point lies",
+        images=tuple(images.tolist()),
+    )
+
+
+def lacking(cells: npt.NDArray[np.intp]) -> Finding:
+    """
+    Say which images a grid lacks.
+
+    Parameters
+    ----------
+    cells
+        ``(…, k)``: the image of each place, -1 where there is none.
+    """
+    empty = np.argwhere(cells < 0)
+    listed = _listed([str(tuple(place)) for place in empty[:_MOST_LISTED].tolist()], len(empty))
+    return Finding(
+        FindingKind.INCOMPLETE,
+        f"{len(empty)} of {cells.size} images are missing, which other time points have: at {listed}",
+        indices=tuple(np.flatnonzero(cells < 0).tolist()),
     )
 
 

@@ -37,7 +37,10 @@ _RULES: Final = {
     FindingKind.TILT: _Rule("tilt", "resample it elsewhere", "shear", "an exact affine with a shear"),
     FindingKind.IRREGULAR: _Rule("irregular", "load a part that is regular", "ignore", _AS_THEY_ARE),
     FindingKind.INCOMPLETE: _Rule(
-        "incomplete", "leave those images out", "ignore", "the images as given, without an affine"
+        "incomplete",
+        "find the missing images, or leave out those that differ",
+        "ignore",
+        "what is there, zeros where a time point lacks a slice, no affine where images lack a place",
     ),
     FindingKind.MIXED_ORIENTATION: _MIXED,
     FindingKind.MIXED_SPACING: _MIXED,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -30,12 +30,18 @@ ZSource: TypeAlias = Literal["positions", "spacing_between_slices", "slice_thick
 """What the extent of a voxel along k is taken from."""
 
 
+_FILLED: Final = frozenset({"empty", "interpolate"})
+"""Policies about gaps that give their slices a place."""
+_MOST_SLICES: Final = 2**18
+"""Slices that a grid may have: one wild position must not become a volume of air."""
+
+
 @dataclass(frozen=True, eq=False)
 class StackGeometry:
     """How images form a volume, and where it lies; unknown is None."""
 
     order: tuple[int, ...]
-    """For each index of the volume the image, as a position in the list that was given."""
+    """For each slice the image, as a position in the list that was given; -1 where a gap is filled."""
     shape: tuple[int, int, int]
     """Slices, rows, columns."""
     report: GeometryReport
@@ -108,17 +114,34 @@ def arrange(
     """
     if not planes:
         raise GeometryError("no images to arrange", hint="Name at least one.", report=GeometryReport())
-    table = PlaneTable.of(planes)
-    geometry = _arranged(table, planes, (len(planes), rows, columns), policy)
+    geometry = arranged(PlaneTable.of(planes), planes, (len(planes), rows, columns), policy)
     refuse(geometry.report, policy)
     return geometry
 
 
-def _arranged(
-    table: PlaneTable, planes: Sequence[ImagePlane], shape: tuple[int, int, int], policy: GeometryPolicy
+def arranged(
+    table: PlaneTable,
+    planes: Sequence[ImagePlane],
+    shape: tuple[int, int, int],
+    policy: GeometryPolicy,
+    *,
+    sparse: bool = False,
 ) -> StackGeometry:
-    """Describe the stack as if nothing was refused: what is irregular stays without affine."""
-    unknown = _unknown(table)
+    """
+    Describe the stack as if nothing was refused: what is irregular stays without affine.
+
+    Parameters
+    ----------
+    table, planes
+        Where each image lies.
+    shape
+        Number of images, rows, columns.
+    policy
+        Which images to keep, and whether to fill gaps.
+    sparse
+        Whether slices without an image are no gap but known to be 0.
+    """
+    unknown = unknown_places(table)
     findings = unknown + table_mixture(table, np.zeros((len(planes), 0)))
     j, i = np.median(table.pixel_spacings, axis=0).tolist()
     spacing = (None if np.isnan(i) else i, None if np.isnan(j) else j, None)
@@ -128,15 +151,40 @@ def _arranged(
     if any(finding.kind != FindingKind.UNKNOWN_SPACING for finding in findings):
         mixed_spacing = FindingKind.MIXED_SPACING in as_given.report.kinds
         return replace(as_given, spacing=(None, None, None)) if mixed_spacing else as_given
-    # The median is one of the vectors, exactly, when all are equal, and the same for every permutation.
-    sheet = np.median(table.orientations, axis=0).reshape(2, 3)
-    sheet = sheet / np.linalg.norm(sheet, axis=1, keepdims=True)
+    sheet = sheet_of(table)
     if len(planes) == 1:
         return _single(as_given, planes[0], table.positions[0], sheet)
-    return _stacked(as_given, table, planes, sheet, policy)
+    return _stacked(as_given, table, planes, sheet, policy, sparse=sparse)
 
 
-def _unknown(table: PlaneTable) -> tuple[Finding, ...]:
+def sheet_of(table: PlaneTable) -> npt.NDArray[np.float64]:
+    """Return ``(2, 3)``: unit vectors along rows and columns of images that agree in them."""
+    # The median is one of the vectors, exactly, when all are equal, and the same for every permutation.
+    sheet = np.median(table.orientations, axis=0).reshape(2, 3)
+    unit: npt.NDArray[np.float64] = sheet / np.linalg.norm(sheet, axis=1, keepdims=True)
+    return unit
+
+
+def by_position(
+    table: PlaneTable, sheet: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """
+    Sort images by position.
+
+    Returns
+    -------
+    order : numpy.ndarray
+        The images, ascending along the normal.
+    groups : numpy.ndarray
+        For each of these the number of its position; several images may have the same.
+    """
+    along = table.positions @ normal_of(sheet)
+    order = np.argsort(along, kind="stable")
+    groups = same_position(table.positions[order], along[order], Precision(table.position_decimals))
+    return order, groups
+
+
+def unknown_places(table: PlaneTable) -> tuple[Finding, ...]:
     """Say what no image knows, and what only some of them know."""
     findings = []
     for kind, name, values in (
@@ -165,7 +213,9 @@ def _single(
     found = as_given.report.adding(_findings.single_slice(extent, source))
     if extent is None:
         return replace(as_given, report=found)
-    return _placed(replace(as_given, report=found, z_source=source), position, sheet, extent * _normal(sheet))
+    return _placed(
+        replace(as_given, report=found, z_source=source), position, sheet, extent * normal_of(sheet)
+    )
 
 
 def _recorded_extent(plane: ImagePlane) -> tuple[float, ZSource] | tuple[None, None]:
@@ -184,12 +234,11 @@ def _stacked(
     planes: Sequence[ImagePlane],
     sheet: npt.NDArray[np.float64],
     policy: GeometryPolicy,
+    *,
+    sparse: bool,
 ) -> StackGeometry:
     """Describe several slices that agree in everything but position."""
-    normal, precision = _normal(sheet), Precision(table.position_decimals)
-    along = table.positions @ normal
-    order = np.argsort(along, kind="stable")
-    groups = same_position(table.positions[order], along[order], precision)
+    order, groups = by_position(table, sheet)
     found = as_given.report.adding(*frame_of_reference_per_image(table))
     firsts = order
     if groups[-1] + 1 < len(order):
@@ -203,12 +252,26 @@ def _stacked(
     if len(firsts) == 1:
         single = _single(geometry, planes[firsts[0]], table.positions[firsts[0]], sheet)
         return single if len(kept) == 1 else replace(geometry, report=single.report)
-    line = fit_line(table.positions[firsts], normal, precision)
-    found = found.adding(*_findings.of_line(line, firsts), *_recorded_differently(planes[firsts[0]], line))
-    geometry = replace(geometry, report=found)
-    if line.kind != "regular" or len(kept) > len(firsts):
+    line = fit_line(table.positions[firsts], normal_of(sheet), Precision(table.position_decimals))
+    if sparse and line.kind == "gap":
+        found = found.adding(*_findings.of_sparse_line(line))
+    else:
+        found = found.adding(*_findings.of_line(line, firsts))
+    geometry = replace(geometry, report=found.adding(*_recorded_differently(planes[firsts[0]], line)))
+    if len(kept) > len(firsts):
+        return geometry
+    if line.kind == "gap" and (sparse or policy.gap in _FILLED) and line.grid[-1] < _MOST_SLICES:
+        geometry = _on_grid(geometry, line.grid)
+    elif line.kind != "regular":
         return geometry
     return _placed(replace(geometry, z_source="positions"), line.origin, sheet, line.step)
+
+
+def _on_grid(geometry: StackGeometry, grid: npt.NDArray[np.float64]) -> StackGeometry:
+    """Put -1 where slices are missing."""
+    order = np.full(int(grid[-1]) + 1, -1)
+    order[grid.astype(np.intp)] = geometry.order
+    return replace(geometry, order=tuple(order.tolist()), shape=(len(order), *geometry.shape[1:]))
 
 
 def _recorded_differently(plane: ImagePlane, line: Line) -> tuple[Finding, ...]:
@@ -230,7 +293,7 @@ def _placed(
 ) -> StackGeometry:
     """Add what is known of k, and the affine if the pixel spacing is known as well."""
     i, j, _ = geometry.spacing
-    k, distance = float(np.linalg.norm(step)), float(abs(step @ _normal(sheet)))
+    k, distance = float(np.linalg.norm(step)), float(abs(step @ normal_of(sheet)))
     geometry = replace(geometry, spacing=(i, j, k), slice_distance=distance)
     if i is None or j is None:
         return geometry
@@ -241,7 +304,8 @@ def _placed(
     return replace(geometry, affine_lps=affine)
 
 
-def _normal(sheet: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def normal_of(sheet: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return the unit vector row × column."""
     normal = np.cross(sheet[0], sheet[1])
     unit: npt.NDArray[np.float64] = normal / np.linalg.norm(normal)
     return unit

@@ -17,8 +17,8 @@ class GeometryPolicy:
 
     ``"raise"`` refuses the volume with a `GeometryError` that carries the report. ``"ignore"`` gives the
     images in the order of their positions as an array and leaves what they do not vouch for unknown: no
-    affine, no spacing of k. Nothing is interpolated, filled or averaged. The report is the same whatever the
-    policy.
+    affine, no spacing of k. Nothing is filled in or resampled unless the policy says so in these words. The
+    report is the same whatever the policy.
 
     Raises
     ------
@@ -26,8 +26,12 @@ class GeometryPolicy:
         If a value is none of those documented.
     """
 
-    gap: Literal["raise", "ignore"] = "raise"
-    """Slices are missing: distances are multiples of the smallest."""
+    gap: Literal["raise", "ignore", "empty", "interpolate"] = "raise"
+    """
+    Slices are missing: distances are multiples of the smallest. ``"empty"``: they are there, with zeros for
+    voxels; ``"interpolate"``: with the mean of their neighbours, weighted by distance. Either way the affine
+    is known, and `Volume.image_ids` is empty for them.
+    """
     duplicate: Literal["raise", "first", "ignore"] = "raise"
     """Several images lie at one position. ``"first"`` keeps the image of each that was given first."""
     tilt: Literal["shear", "raise"] = "shear"
@@ -35,7 +39,10 @@ class GeometryPolicy:
     irregular: Literal["raise", "ignore"] = "raise"
     """The slices are not equally spaced along a line."""
     incomplete: Literal["raise", "ignore"] = "raise"
-    """Some images say where they lie and others do not; ignored, all stay in the order given."""
+    """
+    Some images say where they lie and others do not; ignored, all stay in the order given. Or time points
+    lack slices that others have; ignored, these are zeros.
+    """
     mixed: Literal["raise", "ignore"] = "raise"
     """Orientation, pixel spacing or frame of reference differ; ignored, all stay in the order given."""
 

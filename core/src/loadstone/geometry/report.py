@@ -25,7 +25,10 @@ class FindingKind(StrEnum):
     IRREGULAR = "irregular"
     """Not equally spaced. `Finding.indices`: slices off the line; `Finding.distances`: by how much."""
     INCOMPLETE = "incomplete"
-    """Some images say where they lie, others do not. `Finding.indices`: those that do not."""
+    """
+    Some images say where they lie, others do not: `Finding.indices` are those that do not. Or some time
+    points lack slices that others have: `Finding.indices` are those, counted over all leading axes.
+    """
     MIXED_ORIENTATION = "mixed_orientation"
     """Several orientations. `Finding.indices`: the first image of each."""
     MIXED_SPACING = "mixed_spacing"
