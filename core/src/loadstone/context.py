@@ -20,6 +20,7 @@ from loadstone.ids import LoadId, lane_of
 from loadstone.load_object import Progress
 from loadstone.permits import Order, permits_given_back
 from loadstone.pools import RequestType
+from loadstone.retrieve.stages import FINAL
 from loadstone.sources import HeldSources, charge_of_opening
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from loadstone.image import Image
     from loadstone.metadata import Module
     from loadstone.options import LoadOptions
+    from loadstone.retrieve import RetrieveOptions
     from loadstone.session import Session
     from loadstone.settings import Settings
     from loadstone.shared_load import SharedLoad
@@ -132,6 +134,8 @@ class LoadContext:
         The session that loads.
     options : LoadOptions
         What the caller asked for beside the id.
+    retrieve : RetrieveOptions
+        How good the image has to be: in a progressive load not every stage needs the final one.
     """
 
     def __init__(
@@ -146,6 +150,7 @@ class LoadContext:
     ) -> None:
         self.session = session
         self.options = options
+        self.retrieve = FINAL
         self._load = load
         self._memory = memory
         self._held = HeldSources(session.sources, anew=anew, charged=charged)
@@ -164,6 +169,12 @@ class LoadContext:
         """Return this context with another place for the output."""
         context = copy.copy(self)
         context._memory = memory
+        return context
+
+    def for_stage(self, retrieve: RetrieveOptions) -> LoadContext:
+        """Return this context for a stage of a progressive load."""
+        context = copy.copy(self)
+        context.retrieve = retrieve
         return context
 
     @property

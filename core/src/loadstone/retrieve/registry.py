@@ -22,8 +22,8 @@ class RetrieveRegistry:
     """
     The retrieve configurations of one session; thread-safe.
 
-    What a request names itself goes first, then what was set for the volume or image; for volumes then what was
-    set for the transfer syntax of the first image, then the setting ``retrieve``.
+    What a request names itself goes first, then what was set for the volume or image; for volumes then what
+    was set for the transfer syntax of the first image, then the setting ``retrieve``.
 
     Parameters
     ----------
