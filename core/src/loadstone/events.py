@@ -35,6 +35,7 @@ __all__ = [
     "SourceClosed",
     "SourceOpened",
     "Subscription",
+    "TimePointLoaded",
     "VolumeCached",
     "VolumeEvicted",
     "VolumeLoadFailed",
@@ -121,6 +122,16 @@ class VolumeModified(Event):
     """The volume."""
     indices: tuple[int, ...]
     """Which, along the slice axis."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class TimePointLoaded(Event):
+    """All slices of one time point of a volume are there; a 3-D volume has none."""
+
+    volume: Volume
+    """The volume."""
+    place: tuple[int, ...]
+    """Its index on each axis in front of the slices: ``volume.array[place]`` is what has arrived."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)

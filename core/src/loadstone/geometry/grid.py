@@ -104,12 +104,15 @@ def arrange_grid(
 
 def _checked_places(places: Sequence[tuple[int, ...]], lengths: tuple[int, ...], count: int) -> Labels:
     """Return, for each image, the number of its time point: its index over all leading axes."""
-    indices = np.array(places, dtype=np.intp).reshape(len(places), -1)
-    if indices.shape != (count, len(lengths)) or (indices < 0).any() or (indices >= lengths).any():
+    if len(places) != count or any(len(place) != len(lengths) for place in places):
         raise PluginContractError(
-            f"{len(places)} places of {indices.shape[1]} indices for {count} images on axes of {lengths}"
+            f"{len(places)} places for {count} images, which need {len(lengths)} indices each"
         )
-    return np.ravel_multi_index(tuple(indices.T), lengths)  # type: ignore[return-value]
+    indices = np.array(places, dtype=np.intp)
+    if (indices < 0).any() or (indices >= lengths).any():
+        raise PluginContractError(f"places lie beyond the axes of {lengths} indices")
+    leading: Labels = np.ravel_multi_index(tuple(indices.T), lengths)
+    return leading
 
 
 def _unplaced(table: PlaneTable) -> tuple[Finding, ...]:

@@ -76,6 +76,9 @@ class Assembly:
         self.block = Block(plan.shape, plan.slice_shape, plan.dtype)
         self.scratch = Scratch(None if reservation is None else session.cache)
         self.quality = np.zeros(plan.count, np.uint8)
+        # What nobody has is 0 and stays so, unless it is interpolated from what arrives.
+        empty = sorted(plan.absent - plan.between.keys())
+        self.quality[empty] = FULL
         self.files: Sequence[FileState] = ()
         self.misfits: set[int] = set()
         self.errors: tuple[LoadstoneError, ...] = ()
@@ -83,7 +86,7 @@ class Assembly:
         self._templates: list[Image | None] = [None] * plan.count
         self._lock = threading.Lock()
         self._gate = Gate(1)
-        self._done = 0
+        self._done = len(empty)
 
     @contextmanager
     def filled_by(self, load: SharedLoad[Any]) -> Iterator[None]:
@@ -226,6 +229,17 @@ class Assembly:
         if not self.quality[index]:
             self.block.clear(index)
 
+    def interpolate(self) -> tuple[int, ...]:
+        """Make the images that lie between two others which are there; return their indices."""
+        found = []
+        for index, (before, behind) in self.plan.between.items():
+            if self.quality[index] == FULL or self.quality[[before, behind]].min() != FULL:
+                continue
+            self.block.interpolate(index, before, behind)
+            self.finish(index)
+            found.append(index)
+        return tuple(found)
+
     def restart(self) -> None:
         """Forget what has arrived: a block that is filled as a whole is filled anew."""
         with self._lock:
@@ -236,6 +250,12 @@ class Assembly:
         """Zero whatever has not arrived."""
         for index in self.missing:
             self.block.clear(index)
+
+    @property
+    def awaited(self) -> list[int]:
+        """The indices that are not final and can be loaded."""
+        names = self.plan.image_ids
+        return [index for index in self.missing if names[index]]
 
     @property
     def missing(self) -> list[int]:

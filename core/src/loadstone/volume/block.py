@@ -80,3 +80,9 @@ class Block:
     def clear(self, index: int) -> None:
         """Zero what a failed load may have left."""
         self.slices[index] = 0
+
+    def interpolate(self, index: int, before: int, behind: int) -> None:
+        """Fill an image with the mean of two others, weighted by their distance, rounded for integers."""
+        weight = (index - before) / (behind - before)
+        mean = self.slices[before] * (1 - weight) + self.slices[behind] * weight
+        self.slices[index] = mean if self.array.dtype.kind == "f" else np.rint(mean)

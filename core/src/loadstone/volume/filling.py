@@ -12,13 +12,14 @@ import numpy.typing as npt
 from loadstone import pixels
 from loadstone.boundary import typed_error
 from loadstone.errors import LoadCancelled, LoadstoneError, PluginContractError
-from loadstone.events import ImageLoadFailed, VolumeLoaded, VolumeModified, VolumeWidened
+from loadstone.events import ImageLoadFailed, TimePointLoaded, VolumeLoaded, VolumeModified, VolumeWidened
 from loadstone.hookspecs import VoxelSource
 from loadstone.ids import ImageId, lane_of
 from loadstone.image_loading import answered, checked_image, closing_at_once
 from loadstone.load_object import Progress
 from loadstone.parallel import run_parallel
 from loadstone.volume.block import tail
+from loadstone.volume.time_points import TimePoints
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -45,6 +46,7 @@ class _Filling:
         self.session = self.assembly.session
         self.load = load
         self.errors: list[LoadstoneError] = []
+        self.time_points = TimePoints(self.assembly)
 
     def arrived(self, index: int) -> None:
         """Tell everybody that an image is final."""
@@ -58,6 +60,8 @@ class _Filling:
         )
         if self.session.events.wants(VolumeModified):
             self.session.events.emit(VolumeModified(self.volume, (index,)))
+        if (place := self.time_points.completed_by(index)) is not None:
+            self.session.events.emit(TimePointLoaded(self.volume, place))
 
     def widen(self) -> None:
         """Make the array anew with a wider dtype, and tell everybody."""
@@ -80,12 +84,14 @@ class _Filling:
 def _fill_images(filling: _Filling, loader: ImageLoader, context: LoadContext) -> None:
     """Load every missing image of a volume; errors are collected in `filling`."""
     assembly = filling.assembly
-    while (missing := assembly.missing) and not filling.errors:
-        ids = [ImageId(assembly.plan.image_ids[index]) for index in missing]
+    while (awaited := assembly.awaited) and not filling.errors:
+        ids = [ImageId(assembly.plan.image_ids[index]) for index in awaited]
         _run_batches(filling, loader, context, ids)
         if not assembly.misfits:
-            return
+            break
         filling.widen()
+    for index in assembly.interpolate():
+        filling.arrived(index)
 
 
 def _run_batches(

@@ -16,7 +16,8 @@ from loadstone.settings import memory_limit
 from loadstone.volume.assembly import Assembly
 from loadstone.volume.describing import NoMemory, describe, the_only
 from loadstone.volume.filling import fill_volume
-from loadstone.volume.plan import VolumePlan, plan_of_source, plan_of_stack
+from loadstone.volume.plan import VolumePlan, plan_of_source
+from loadstone.volume.stack_plan import plan_of_stack
 from loadstone.volume.unannounced import UnannouncedImages
 from loadstone.volume.volume import Volume
 

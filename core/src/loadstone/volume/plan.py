@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
-
 from loadstone import geometry, pixels
-from loadstone.errors import GeometryError, MetadataError, PluginContractError
-from loadstone.geometry import Axis, FindingKind, GeometryPolicy, GeometryReport
-from loadstone.metadata import ImagePixel, ImagePlane, Modules, ModuleSet, Scaling, VoiLut
+from loadstone.errors import PluginContractError
+from loadstone.geometry import Axis, GeometryReport
+from loadstone.metadata import ImagePlane, Modules, ModuleSet, VoiLut
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from loadstone.hookspecs import ImageStack, VolumeHeader, VoxelSource
+    import numpy as np
+    import numpy.typing as npt
+
+    from loadstone.hookspecs import VolumeHeader, VoxelSource
     from loadstone.options import LoadOptions
 
-__all__ = ["VolumePlan", "plan_of_source", "plan_of_stack"]
+__all__ = ["VolumePlan", "named_axes", "plan_of_source"]
 
 COLOR_AXES = ("rgb", "rgba")
 
@@ -41,7 +41,7 @@ class VolumePlan:
     scaling: tuple[pixels.ScalePlan, ...]
     """How each image is scaled; one for all where there is just one."""
     image_ids: tuple[str, ...]
-    """Ids of the images, in order; empty where they cannot be named."""
+    """Ids of the images, in order; the empty text for one that nobody has; none where they have no names."""
     modules: Callable[[int], Modules]
     """Metadata of each image."""
     report: GeometryReport
@@ -58,6 +58,8 @@ class VolumePlan:
     """Gives the header of a volume that comes as one block, or None."""
     coordinates: Mapping[str, Axis]
     """What is known along axes in front of the slices, by their names in `axes`."""
+    between: Mapping[int, tuple[int, int]] = field(default_factory=dict)
+    """Images that are interpolated, each with the indices of those before and behind it."""
 
     @property
     def slice_shape(self) -> tuple[int, ...]:
@@ -79,7 +81,7 @@ class VolumePlan:
         recorded = self.modules(index).get(ImagePlane)
         if recorded is not None or self.affine is None:
             return recorded or ImagePlane()
-        position = self.affine @ (0, 0, index % self.shape[-len(self.slice_shape) - 1], 1)
+        position = self.affine @ (0, 0, index % self.slices, 1)
         direction, spacing = geometry.direction_and_spacing(self.affine)
         (row_x, row_y, row_z), (column_x, column_y, column_z) = direction[:2].tolist()
         return ImagePlane(
@@ -88,144 +90,19 @@ class VolumePlan:
             image_orientation_patient=(row_x, row_y, row_z, column_x, column_y, column_z),
         )
 
+    @property
+    def slices(self) -> int:
+        """How many images one time point has."""
+        return self.shape[-len(self.slice_shape) - 1]
+
+    @property
+    def absent(self) -> frozenset[int]:
+        """Indices of the images that are not to be loaded, for there are none: zeros, or interpolated."""
+        return frozenset(index for index, image_id in enumerate(self.image_ids) if not image_id)
+
     def scale_plan(self, index: int) -> pixels.ScalePlan:
         """Return how that index is scaled."""
         return self.scaling[index] if len(self.scaling) > 1 else self.scaling[0]
-
-
-def plan_of_stack(
-    stack: ImageStack, modules: Sequence[Modules], options: LoadOptions, policy: GeometryPolicy
-) -> VolumePlan:
-    """
-    Sort images into a volume.
-
-    Raises
-    ------
-    GeometryError
-        If they do not form one, as the policy has it.
-    MetadataError
-        If an image does not say how large it is.
-    """
-    described = [_pixel(each, image_id) for each, image_id in zip(modules, stack.image_ids, strict=True)]
-    planes = [each.get(ImagePlane) or ImagePlane() for each in modules]
-    first = described[0]
-    _refuse_mosaic(stack)
-    _refuse_mixture(stack, described, planes)
-    arranged = _arranged(stack, planes, first, policy)
-    order = arranged.order
-    ordered = [modules[index] for index in order]
-    scaling, dtype = _scaling([described[index] for index in order], ordered, options)
-    color = first.samples_per_pixel > 1
-    return VolumePlan(
-        volume_id=stack.volume_id,
-        shape=(len(order), first.rows, first.columns, *((first.samples_per_pixel,) if color else ())),
-        axes=(_first_axis(planes), "j", "i", *_COLOR_AXIS[first.samples_per_pixel]),
-        dtype=dtype,
-        scaling=scaling,
-        image_ids=tuple(stack.image_ids[index] for index in order),
-        modules=ordered.__getitem__,
-        report=arranged.report.adding(*stack.findings),
-        affine=arranged.affine_lps,
-        spacing=arranged.spacing,
-        units=_units(ordered) if options.scaled else "",
-        voi_lut=ordered[len(ordered) // 2].get(VoiLut) or VoiLut(),
-        header=lambda: None,
-        coordinates=named_axes(stack.coordinates),
-    )
-
-
-def _refuse_mosaic(stack: ImageStack) -> None:
-    """Refuse sheets of tiles: their planes place the sheet, not the slices on it."""
-    found = next((each for each in stack.findings if each.kind is FindingKind.MOSAIC), None)
-    if found is not None:
-        raise GeometryError(
-            found.message,
-            source=stack.volume_id,
-            hint="Load the sheets one by one; image_ids() lists them.",
-            report=GeometryReport(stack.findings),
-        )
-
-
-def _first_axis(planes: Sequence[ImagePlane]) -> str:
-    """Name what the images follow each other along: slices in space, or frames that nobody places."""
-    placed = len(planes) == 1 or any(each.image_position_patient is not None for each in planes)
-    return "k" if placed else "frame"
-
-
-def _pixel(modules: Modules, image_id: str) -> ImagePixel:
-    pixel = modules.get(ImagePixel)
-    if pixel is None:
-        raise MetadataError("the image does not say how large it is", source=image_id)
-    if pixel.rows < 1 or pixel.columns < 1 or pixel.samples_per_pixel not in _COLOR_AXIS:
-        raise MetadataError(
-            f"the image has {pixel.rows} x {pixel.columns} pixels of {pixel.samples_per_pixel} samples",
-            source=image_id,
-        )
-    return pixel
-
-
-def _refuse_mixture(stack: ImageStack, described: list[ImagePixel], planes: list[ImagePlane]) -> None:
-    """Refuse images that cannot lie in one array."""
-    sizes = {(each.rows, each.columns, each.samples_per_pixel) for each in described}
-    if len(sizes) > 1:
-        found = geometry.mixture(planes, [(each.rows, each.columns) for each in described])
-        shapes = ", ".join(f"{rows} x {columns} x {samples}" for rows, columns, samples in sorted(sizes))
-        raise GeometryError(
-            f"its images have several sizes: {shapes}",
-            source=stack.volume_id,
-            hint="Load them one by one, or as the volumes that volume_ids() lists.",
-            report=GeometryReport(tuple(found)),
-        )
-
-
-def _arranged(
-    stack: ImageStack, planes: list[ImagePlane], first: ImagePixel, policy: GeometryPolicy
-) -> geometry.StackGeometry:
-    try:
-        return geometry.arrange(planes, first.rows, first.columns, policy)
-    except GeometryError as error:
-        raise GeometryError(
-            error.what, source=stack.volume_id, hint=error.hint, report=error.report
-        ) from error
-
-
-def _scaling(
-    described: list[ImagePixel], modules: list[Modules], options: LoadOptions
-) -> tuple[tuple[pixels.ScalePlan, ...], np.dtype[Any]]:
-    """Return the plan of each image, or the one that all share, and the dtype that holds all of them."""
-    keys = [(each, one.get(Scaling) or _IDENTITY) for each, one in zip(described, modules, strict=True)]
-    parts = [
-        (pixel.dtype, scaling.slope, scaling.intercept, pixel.bits_stored, pixel.samples_per_pixel > 1)
-        for pixel, scaling in keys
-    ]
-    kinds = list(dict.fromkeys(parts))
-    plans = dict(zip(kinds, pixels.alike([_plan(part, options) for part in kinds]), strict=True))
-    dtype = plans[kinds[0]].dtype
-    return ((plans[kinds[0]],) if len(kinds) == 1 else tuple(plans[part] for part in parts)), dtype
-
-
-_IDENTITY = Scaling()
-_COLOR_AXIS: dict[int, tuple[str, ...]] = {1: (), 3: ("rgb",), 4: ("rgba",)}
-
-_Part = tuple[np.dtype[Any], float, float, int | None, bool]
-
-
-def _plan(part: _Part, options: LoadOptions) -> pixels.ScalePlan:
-    stored, slope, intercept, bits_stored, color = part
-    return pixels.scale_plan(
-        stored,
-        slope,
-        intercept,
-        bits_stored=bits_stored,
-        dtype=options.dtype,
-        scaled=options.scaled,
-        colour=color,
-    )
-
-
-def _units(modules: list[Modules]) -> str:
-    units = {scaling.units for each in modules if (scaling := each.get(Scaling))}
-    return units.pop() if len(units) == 1 else ""
 
 
 def plan_of_source(source: VoxelSource, options: LoadOptions) -> VolumePlan:
