@@ -12,6 +12,7 @@ from loadstone_wado.dicomweb.retrieve import fetch_frame, fetch_instance
 from loadstone_wado.dicomweb.wanted import wanted_by_series
 from loadstone_wado.ids import RsUrl, Selection
 from loadstone_wado.modules import frame_modules
+from loadstone_wado.rs_stages import load_stage
 from loadstone_wado.series import LeftOut, Member, stacks_of
 
 if TYPE_CHECKING:
@@ -46,6 +47,9 @@ def _load(url: RsUrl, context: LoadContext) -> Image:
     refusing = context.session.stash.setdefault(_WITHOUT_FRAMES, set)
     if url.series_url in refusing:
         return _load_from_instance(url, context)
+    staged = load_stage(url, instance, context)
+    if staged is not None:
+        return staged
     try:
         encoded = fetch_frame(url, instance.layout, context)
     except (FetchError, IntegrityError, DecodeError) as error:
@@ -59,7 +63,12 @@ def _load(url: RsUrl, context: LoadContext) -> Image:
         return image
     with context.computing():
         return decode_frame(
-            instance, url.frame, encoded, scaled=context.options.scaled, allocate=context.allocate
+            instance,
+            url.frame,
+            encoded,
+            scaled=context.options.scaled,
+            values=context.options.values,
+            allocate=context.allocate,
         )
 
 
@@ -67,18 +76,24 @@ def _load_from_instance(url: RsUrl, context: LoadContext) -> Image:
     """Take the frame out of the whole object, which describes itself."""
     part10 = fetch_instance(url, context)
     with context.computing():
-        return load_frame(part10.frames, url.frame, scaled=context.options.scaled, allocate=context.allocate)
+        return load_frame(
+            part10.frames,
+            url.frame,
+            scaled=context.options.scaled,
+            values=context.options.values,
+            allocate=context.allocate,
+        )
 
 
 def metadata(image_ids: Sequence[ImageId], context: LoadContext) -> Mapping[ImageId, Modules]:
     """Describe frames: those of several instances of a series with one request, else by the instance."""
-    scaled = context.options.scaled
+    scaled, values = context.options.scaled, context.options.values
     for wanted in wanted_by_series(image_ids):
         if len(wanted.instances) > 1:
             series_at(wanted.url, context)
     urls = {image_id: RsUrl.of_image(image_id) for image_id in image_ids}
     return {
-        image_id: frame_modules(instance_at(url, context), url.frame, scaled=scaled)
+        image_id: frame_modules(instance_at(url, context), url.frame, scaled=scaled, values=values)
         for image_id, url in urls.items()
     }
 

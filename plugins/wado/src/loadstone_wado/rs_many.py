@@ -10,7 +10,9 @@ from loadstone_wado.decode import decode_frame, load_frame
 from loadstone_wado.dicomweb.metadata import instance_at, series_at
 from loadstone_wado.dicomweb.retrieve import stream_objects
 from loadstone_wado.dicomweb.wanted import wanted_by_series
+from loadstone_wado.ids import RsUrl
 from loadstone_wado.rs import load
+from loadstone_wado.rs_stages import has_beginning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -61,7 +63,7 @@ def load_many(image_ids: Sequence[ImageId], context: LoadContext) -> Iterator[_A
 def _worth_streaming(wanted: Wanted, context: LoadContext) -> str:
     """Return the URL of the instance or series of which most is wanted; empty if there is none."""
     url = wanted.url
-    if len(wanted) < _AT_LEAST:
+    if len(wanted) < _AT_LEAST or not context.retrieve.is_final or _mostly_begun(wanted, context):
         return ""
     if len(wanted.instances) == 1:
         frames = instance_at(url, context).number_of_frames
@@ -70,6 +72,12 @@ def _worth_streaming(wanted: Wanted, context: LoadContext) -> str:
         return ""
     frames = sum(instance.number_of_frames for instance in series_at(url, context).values())
     return url.series_url if len(wanted) >= _WHOLE_FROM * frames else ""
+
+
+def _mostly_begun(wanted: Wanted, context: LoadContext) -> bool:
+    """Say whether earlier stages have fetched something of most frames: a stream would bring it again."""
+    begun = sum(has_beginning(RsUrl.of_image(image_id), context) for image_id in wanted)
+    return 2 * begun > len(wanted)
 
 
 def _from_stream(target: str, wanted: Wanted, context: LoadContext) -> Iterator[_Answer]:
@@ -93,12 +101,25 @@ def _from_stream(target: str, wanted: Wanted, context: LoadContext) -> Iterator[
 def _started(part10: Part10, number: int, context: LoadContext) -> Image | FutureLike[Image]:
     """Decode a frame: at once where that is a copy, else on another worker while the stream goes on."""
     if part10.is_native:
-        return load_frame(part10.frames, number, scaled=context.options.scaled, allocate=context.allocate)
+        return load_frame(
+            part10.frames,
+            number,
+            scaled=context.options.scaled,
+            values=context.options.values,
+            allocate=context.allocate,
+        )
     return context.submit(_decoded, part10.instance, number, part10.frames.read(number), context)
 
 
 def _decoded(instance: Instance, number: int, encoded: EncodedFrame, context: LoadContext) -> Image:
-    return decode_frame(instance, number, encoded, scaled=context.options.scaled, allocate=context.allocate)
+    return decode_frame(
+        instance,
+        number,
+        encoded,
+        scaled=context.options.scaled,
+        values=context.options.values,
+        allocate=context.allocate,
+    )
 
 
 def _one_by_one(wanted: Wanted, context: LoadContext) -> Iterator[_Answer]:

@@ -91,7 +91,8 @@ def prepare_reduced(frame: EncodedFrame, layout: PixelLayout, level: int) -> Dec
     IntegrityError
         If it disagrees with the attributes, or ends within its header.
     """
-    if frame.transfer_syntax_uid not in REDUCIBLE:
+    # Between two indices of a palette lies no colour between theirs.
+    if frame.transfer_syntax_uid not in REDUCIBLE or layout.photometric_interpretation == "PALETTE COLOR":
         return None
     codestream, style = inspect_jpeg2000(frame.data), _coding_style(frame.data)
     refuse_other_image(codestream, layout)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from loadstone import Settings
 
-__all__ = ["Part", "Readable", "parts_of"]
+__all__ = ["Part", "Readable", "header_fields", "parts_of"]
 
 PIECE: Final = 256 * 1024
 """Bytes that are read at a time where the length of the body is not known."""
@@ -142,7 +142,7 @@ class _Parser:
         return False
 
     def _part(self) -> Part:
-        headers = _fields(self._until(b"\r\n\r\n", MAX_HEADER, "the header of a part"))
+        headers = header_fields(self._until(b"\r\n\r\n", MAX_HEADER, "the header of a part"))
         length = headers.get("content-length", "")
         if length.isascii() and length.isdecimal():
             # The first 19 digits are beyond any limit.
@@ -230,7 +230,8 @@ class _Parser:
         return IntegrityError(f"the answer ends within {what}", source=self._source, hint="Try again.")
 
 
-def _fields(block: memoryview) -> dict[str, str]:
+def header_fields(block: bytes | memoryview) -> dict[str, str]:
+    """Return the fields of a part's header by lower-case name."""
     lines = bytes(block).decode("latin-1").split("\r\n")
     pairs = (line.partition(":") for line in lines)
     return {name.strip().lower(): value.strip() for name, colon, value in pairs if colon}
