@@ -13,7 +13,7 @@ from loadstone.errors import FetchError
 if TYPE_CHECKING:
     from typing import Self
 
-__all__ = ["Blob", "FileBlob", "MemoryBlob", "as_stream"]
+__all__ = ["Blob", "FileBlob", "HeadBlob", "MemoryBlob", "as_stream"]
 
 _HAS_POSITIONED_READS = hasattr(os, "preadv")
 _OPEN: Final = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
@@ -158,6 +158,38 @@ class FileBlob:
     def __del__(self) -> None:
         """Close it when nobody did: a load that fails half-way must not keep descriptors."""
         self.close()
+
+
+class HeadBlob:
+    """
+    An open file whose first bytes are at hand, so that nobody reads them again.
+
+    Parameters
+    ----------
+    file
+        The file.
+    length
+        How many bytes are read at once.
+    """
+
+    __slots__ = ("_file", "head", "size", "source", "status")
+
+    def __init__(self, file: FileBlob, length: int) -> None:
+        self._file = file
+        self.head = file.read(0, length)
+        self.size = file.size
+        self.source = file.source
+        self.status = file.status
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return up to `length` bytes from `offset` on."""
+        if offset + length <= len(self.head) or len(self.head) == self.size:
+            return self.head[offset : offset + length]
+        return self._file.read(offset, length)
+
+    def readinto(self, offset: int, target: memoryview) -> int:
+        """Read from `offset` on into `target`."""
+        return self._file.readinto(offset, target)
 
 
 def _unreadable(error: OSError, source: str) -> FetchError:

@@ -166,7 +166,7 @@ def _walk(blob: Blob, window: bytes, position: int, *, implicit: bool) -> tuple[
             # What is left is no element: padding, or the beginning of one.
             raise _EndsEarlyError if window[position:].strip(b"\0") else UnusualHeaderError
         # Bounded by what is there, whatever length the header claims.
-        size = min(max(needed, 4 * size), blob.size - base)
+        size = min(max(needed, 16 * size), blob.size - base)
         window, position = blob.read(base, size), 0
         if len(window) < size:
             raise UnusualHeaderError

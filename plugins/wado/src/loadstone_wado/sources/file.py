@@ -9,7 +9,7 @@ from weakref import WeakValueDictionary
 
 from loadstone import FetchError, IntegrityError, StashKey
 from loadstone.files import FileState
-from loadstone_wado.blobs import FileBlob
+from loadstone_wado.blobs import FileBlob, HeadBlob
 from loadstone_wado.frames import FrameReader
 from loadstone_wado.headers import read_dataset
 from loadstone_wado.instance import Instance
@@ -97,7 +97,7 @@ class StoredObject:
             return cls.of(blob, settings)
 
     @classmethod
-    def of(cls, blob: FileBlob, settings: Settings) -> StoredObject:
+    def of(cls, blob: FileBlob | HeadBlob, settings: Settings) -> StoredObject:
         """Read the header of an open file; errors as `read`."""
         path = blob.source
 

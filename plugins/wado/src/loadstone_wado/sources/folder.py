@@ -8,21 +8,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loadstone import FetchError, IntegrityError, LoadstoneError
-from loadstone_wado.blobs import FileBlob
 from loadstone_wado.series import LeftOut
 from loadstone_wado.sources.file import StoredObject, known_objects
+from loadstone_wado.sources.scanning import read_headers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from os import DirEntry
 
     from loadstone import LoadContext
     from loadstone.files import FileState
+    from loadstone_wado.sources.scanning import Found
 
 __all__ = ["Folder", "scan_folder"]
 
-_FIRST_GROUPS = (b"\x02\x00", b"\x08\x00")
-"""How a data set without preamble begins, little endian."""
 _PIECE = 2**20
 
 
@@ -39,6 +38,30 @@ class Folder:
     def nbytes(self) -> int:
         """About how much memory it takes."""
         return sum(each.nbytes for each in self.objects)
+
+    def take(self, found: Iterable[Found]) -> None:
+        """Sort what files are into images and the rest."""
+        for each in found:
+            if each is None:
+                self.left_out.not_dicom += 1
+            elif isinstance(each, LoadstoneError):
+                self.left_out.damaged.append(each)
+            elif self.left_out.admits(each.instance):
+                self.objects.append(each)
+
+    def settle(self, context: LoadContext) -> None:
+        """
+        Leave out copies, and let others find the headers that are here.
+
+        Raises
+        ------
+        IntegrityError
+            If two files are the same instance and differ.
+        """
+        self.objects = _without_duplicates(self.objects, self.left_out)
+        known = known_objects(context)
+        for each in self.objects:
+            known[each.state.path] = each
 
     def close(self) -> None:
         """Close the files."""
@@ -60,17 +83,11 @@ def scan_folder(path: str, context: LoadContext) -> Folder:
         If two files are the same instance and differ, or nothing there can be read.
     """
     folder = Folder()
-    known = known_objects(context)
-    for entry in _entries_below(path, folder.left_out, context):
-        context.raise_if_cancelled()
-        stored = _stored(entry, known.get(entry.path), folder.left_out, context)
-        if stored is not None and folder.left_out.admits(stored.instance):
-            folder.objects.append(stored)
+    paths = [entry.path for entry in _entries_below(path, folder.left_out, context)]
+    folder.take(read_headers(paths, context))
     if not folder.objects:
         raise _nothing_found(path, folder.left_out)
-    folder.objects = _without_duplicates(folder.objects, folder.left_out)
-    for each in folder.objects:
-        known[each.state.path] = each
+    folder.settle(context)
     return folder
 
 
@@ -116,27 +133,6 @@ def _is_folder(entry: DirEntry[str]) -> bool:
     except OSError:
         # A symbolic link to itself: whoever opens it says so.
         return False
-
-
-def _stored(
-    entry: DirEntry[str], known: StoredObject | None, left_out: LeftOut, context: LoadContext
-) -> StoredObject | None:
-    """Read the header of a file; None if it is no DICOM object, or a damaged one."""
-    if known is not None and known.state.current():
-        return known
-    try:
-        with FileBlob(entry.path) as blob:
-            if _looks_like_dicom(blob.read(0, 132)):
-                return StoredObject.of(blob, context.settings)
-    except LoadstoneError as error:
-        left_out.damaged.append(error)
-    else:
-        left_out.not_dicom += 1
-    return None
-
-
-def _looks_like_dicom(head: bytes) -> bool:
-    return head[128:] == b"DICM" or head[:2] in _FIRST_GROUPS
 
 
 def _nothing_found(path: str, left_out: LeftOut) -> LoadstoneError:
