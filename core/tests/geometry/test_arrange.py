@@ -273,6 +273,20 @@ def test_affine_is_read_only_float64_and_pickles() -> None:
     np.testing.assert_array_equal(copy.affine_lps, affine_of(stack))
 
 
+@pytest.mark.parametrize(
+    ("between", "expected"),
+    [((3.0, 3.0), 3.0), ((3.0, 4.0), None), ((3.0, None), None), ((-3.0, -3.0), None)],
+)
+def test_slices_without_positions_keep_the_distance_that_all_of_them_record(
+    between: tuple[float | None, float | None], expected: float | None
+) -> None:
+    """The spacing is known where all agree on it; where the slices lie stays unknown."""
+    stack = arranged([ImagePlane((0.5, 2.0), spacing_between_slices=each) for each in between])
+
+    assert stack.spacing == (2.0, 0.5, expected)
+    assert stack.affine_lps is None
+
+
 def test_orientation_within_tolerance_is_the_median() -> None:
     """Orientations that differ by less than 1e-4 are one; a single odd one does not lean the volume."""
     planes = series(EIGHT[:-1]) + series(EIGHT[-1:], (1.0, 5e-5, 0.0, -5e-5, 1.0, 0.0))

@@ -77,7 +77,8 @@ def arrange(
 
     Slices ascend along row × column. The step of k is (last − first) / (n − 1) of the positions, whatever
     SpacingBetweenSlices and SliceThickness say; these are only asked about a single slice. Images that do not
-    say where they lie keep the order they were given in, and their geometry is unknown, which is no error.
+    say where they lie keep the order they were given in, and their geometry is unknown, which is no error;
+    a SpacingBetweenSlices that all of them share is then the spacing of k.
 
     Slices are equally spaced when none is further off the line from first to last than 1 % of the step plus
     half the last decimal of the position's text, at most 0.1 mm; where text is coarse, what its rounding
@@ -144,7 +145,7 @@ def arranged(
     unknown = unknown_places(table)
     findings = unknown + table_mixture(table, np.zeros((len(planes), 0)))
     j, i = np.median(table.pixel_spacings, axis=0).tolist()
-    spacing = (None if np.isnan(i) else i, None if np.isnan(j) else j, None)
+    spacing = (None if np.isnan(i) else i, None if np.isnan(j) else j, _distance_without_positions(planes))
     as_given = StackGeometry(
         order=tuple(range(len(planes))), shape=shape, report=GeometryReport(findings), spacing=spacing
     )
@@ -200,6 +201,15 @@ def unknown_places(table: PlaneTable) -> tuple[Finding, ...]:
             message = f"{len(without)} of {len(values)} images have no usable {name}, the others have"
             findings.append(Finding(FindingKind.INCOMPLETE, message, indices=images, images=images))
     return tuple(findings)
+
+
+def _distance_without_positions(planes: Sequence[ImagePlane]) -> float | None:
+    """Return the distance of slices that nobody places but that all record the same one."""
+    between = {plane.spacing_between_slices for plane in planes}
+    if len(between) > 1 or any(plane.image_position_patient is not None for plane in planes):
+        return None
+    (distance,) = between
+    return float(distance) if is_length(distance) and distance > 0 else None
 
 
 def _single(
