@@ -46,11 +46,9 @@ def test_axes_are_those_of_the_file_reversed(
     assert header.slices == math.prod(expected[:-2])
 
 
-@pytest.mark.parametrize(
-    ("name", "code"), [("COMPLEX64", 32), ("FLOAT128", 1536), ("COMPLEX128", 1792), ("COMPLEX256", 2048)]
-)
+@pytest.mark.parametrize(("name", "code"), [("BINARY", 1), ("FLOAT128", 1536), ("COMPLEX256", 2048)])
 def test_datatypes_that_are_not_read_are_refused_by_name(name: str, code: int) -> None:
-    """Complex numbers and 128-bit floats are named in the message."""
+    """Single bits and 128-bit floats are named in the message."""
     with pytest.raises(UnsupportedError, match=name):
         header_of(nifti(datatype=code))
 
@@ -130,8 +128,6 @@ def test_any_damage_gives_a_header_or_a_typed_error(at: int, junk: bytes) -> Non
         (b"\x1f\x8b" + bytes(400), "compressed twice"),
         (b"Not Found", "text that begins 'Not Found'"),
         (bytes(400), "unknown"),
-        (nifti(magic=b"ni1"), "pair"),
-        (nifti(magic=b"n"), "Analyze 7.5"),
         (nifti(version=2).replace(b"\r\n\x1a\n", b"\n\n\x1a\n"), "text mode"),
         (nifti(version=2, intent_code=3001), "CIFTI-2"),
         (nifti(np.zeros(5, np.uint8)), "one dimension"),
@@ -175,7 +171,8 @@ def test_extensions_are_kept() -> None:
     """The header that nibabel gets has the extensions of the file."""
     header = header_of(with_extension(32, b"a comment"))
 
-    (extension,) = header.for_nibabel().extensions
+    given_away: Any = header.for_nibabel()
+    (extension,) = given_away.extensions
     assert bytes(extension.content) == b"a comment"
 
 
@@ -185,7 +182,8 @@ def test_damaged_extensions_do_not_hide_voxels(length: int) -> None:
     header = header_of(with_extension(length, b"a comment"))
 
     assert "extension" in header.findings[0].message
-    assert not header.for_nibabel().extensions
+    given_away: Any = header.for_nibabel()
+    assert not given_away.extensions
 
 
 def test_the_header_given_away_is_a_copy() -> None:

@@ -72,3 +72,38 @@ def test_the_description_is_the_text_before_the_first_nul() -> None:
     found = meaning(descrip=b"T1 MPRAGE\0left over")
 
     assert found.series.series_description == "T1 MPRAGE"
+
+
+@pytest.mark.parametrize(
+    ("code", "values", "units"),
+    [
+        (8, (1.0, 3.5, 6.0), "s"),
+        (16, (0.001, 0.0035, 0.006), "s"),
+        (24, (1e-6, 3.5e-6, 6e-6), "s"),
+        (32, (1.0, 3.5, 6.0), "Hz"),
+        (0, (1.0, 3.5, 6.0), ""),
+    ],
+)
+def test_time_points_are_in_seconds(code: int, values: tuple[float, ...], units: str) -> None:
+    """The fourth axis is toffset + t * pixdim[4], in s or in what else it counts; no unit is no unit."""
+    voxels = np.zeros((2, 2, 2, 3), np.int16)
+    (axis,) = meaning(voxels=voxels, xyzt_units=2 | code, pixdim={4: 2.5}, toffset=1).coordinates
+
+    assert (axis.name, axis.units, axis.source) == ("t", units, "pixdim[4]")
+    assert axis.values == pytest.approx(values)
+
+
+@pytest.mark.parametrize("step", [0, -2, math.nan, math.inf])
+def test_time_points_without_a_step_are_counted(step: float) -> None:
+    """What is no duration gives no times."""
+    (axis,) = meaning(voxels=np.zeros((2, 2, 2, 3), np.int16), pixdim={4: step}).coordinates
+
+    assert (axis.values, axis.units, axis.source) == ((0, 1, 2), "", "")
+
+
+@pytest.mark.parametrize(
+    ("code", "text"), [(0, ""), (5, "intent z score"), (9999, "intent unknown code 9999")]
+)
+def test_the_summary_names_the_intent(code: int, text: str) -> None:
+    """What the values are meant to be is told by name, or by its code where it has none."""
+    assert meaning(intent_code=code, descrip=b"").summary == text

@@ -1,4 +1,8 @@
-"""The datatypes of NIfTI-1 and NIfTI-2 (``datatype`` in nifti1.h) and the arrays that they become."""
+"""
+The datatypes of NIfTI-1 and NIfTI-2 (``datatype`` in nifti1.h) and the arrays that they become.
+
+Those of Analyze 7.5 are the first of them, with the same codes.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +40,7 @@ class Datatype:
     @property
     def bits(self) -> int | None:
         """Bits of a sample that carry a value, for integers."""
-        return None if self.dtype.kind == "f" else self.dtype.itemsize * 8
+        return self.dtype.itemsize * 8 if self.dtype.kind in "iu" else None
 
 
 _READ = {
@@ -44,6 +48,7 @@ _READ = {
     4: Datatype("INT16", np.dtype(np.int16)),
     8: Datatype("INT32", np.dtype(np.int32)),
     16: Datatype("FLOAT32", np.dtype(np.float32)),
+    32: Datatype("COMPLEX64", np.dtype(np.complex64)),
     64: Datatype("FLOAT64", np.dtype(np.float64)),
     128: Datatype("RGB24", np.dtype(np.uint8), 3),
     256: Datatype("INT8", np.dtype(np.int8)),
@@ -51,16 +56,11 @@ _READ = {
     768: Datatype("UINT32", np.dtype(np.uint32)),
     1024: Datatype("INT64", np.dtype(np.int64)),
     1280: Datatype("UINT64", np.dtype(np.uint64)),
+    1792: Datatype("COMPLEX128", np.dtype(np.complex128)),
     2304: Datatype("RGBA32", np.dtype(np.uint8), 4),
 }
-_REFUSED = {
-    0: "UNKNOWN",
-    1: "BINARY",
-    32: "COMPLEX64",
-    1536: "FLOAT128",
-    1792: "COMPLEX128",
-    2048: "COMPLEX256",
-}
+_REFUSED = {0: "UNKNOWN", 1: "BINARY", 1536: "FLOAT128", 2048: "COMPLEX256"}
+"""128-bit floats differ between machines (quadruple, 80 bits padded, two doubles): none is right."""
 
 
 def datatype_of(code: int, *, source: str) -> Datatype:
@@ -78,5 +78,6 @@ def datatype_of(code: int, *, source: str) -> Datatype:
         f"the voxels have the datatype {_REFUSED.get(code, 'that NIfTI does not have')} (code {code}), "
         "which is not read",
         source=source,
-        hint="Integers of 8 to 64 bits, FLOAT32, FLOAT64, RGB24 and RGBA32 are; convert it with nibabel.",
+        hint="Integers of 8 to 64 bits, FLOAT32, FLOAT64, COMPLEX64, COMPLEX128, RGB24 and RGBA32 are; "
+        "convert it with nibabel.",
     )

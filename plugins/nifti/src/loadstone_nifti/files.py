@@ -1,11 +1,13 @@
-"""A NIfTI file opened: its header read and understood, once for all who ask for its images."""
+"""A NIfTI file or pair opened: its header read and understood, once for all who ask for its images."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from loadstone.errors import UnsupportedError
 from loadstone_nifti.header import NiftiHeader, read_header
+from loadstone_nifti.pairs import pair_of
 from loadstone_nifti.placement import Placement, placement_of
 from loadstone_nifti.places import Place, place_of, written_anew
 from loadstone_nifti.streams import ContentStream, content
@@ -13,6 +15,8 @@ from loadstone_nifti.values import Meaning, meaning_of
 from loadstone_nifti.voxels import check_size
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     from loadstone.context import LoadContext
     from loadstone.geometry import Finding
 
@@ -24,9 +28,9 @@ class NiftiFile:
     """What is known about a file before a voxel is read; a source of the session."""
 
     place: Place
-    """Where it is."""
+    """Where its voxels are; of a pair, the file without the header."""
     compressed: bool
-    """Whether it is gzip-compressed."""
+    """Whether that file is gzip-compressed."""
     header: NiftiHeader
     """What its header says about the voxels."""
     placement: Placement
@@ -47,6 +51,11 @@ class NiftiFile:
     def close(self) -> None:
         """Nothing is open: a file that is read is opened for as long as it is read."""
 
+    @property
+    def key(self) -> Hashable:
+        """Names the voxels of the file in its present state, as its header describes them."""
+        return (self.place.key, self.header.head)
+
     def skip_head(self, stream: ContentStream) -> None:
         """
         Go to the first voxel of a file that was opened again.
@@ -54,35 +63,53 @@ class NiftiFile:
         Raises
         ------
         IntegrityError
-            If it begins with another header than before.
+            If it begins with another header than before, or ends before the voxels.
         """
-        if stream.read(len(self.header.head)) != self.header.head:
+        header = self.header
+        if header.layout.is_pair:
+            stream.skip(header.voxels_at)
+        elif stream.read(len(header.head)) != header.head:
             raise written_anew(self.place.label)
 
 
 def open_file(locator: str, context: LoadContext) -> NiftiFile:
     """
-    Read the header of the file that a path or URL names.
+    Read the header of the file, or the pair of files, that a path or URL names.
 
     Raises
     ------
     FetchError
-        If the file cannot be had.
+        If the file cannot be had, or the other one of the pair.
     UnsupportedError
-        If it is no NIfTI file that can be read.
+        If it is no NIfTI or Analyze file that can be read.
     IntegrityError
         If it is truncated, or claims more voxels than it can hold.
     LimitError
         If it claims more than the settings allow.
     """
-    place = place_of(locator, context)
+    header_at, voxels_at = pair_of(locator)
+    place = place_of(header_at, context)
+    voxels = None if voxels_at is None else place_of(voxels_at, context)
 
     def read() -> NiftiFile:
         with content(place, context) as stream:
             header = read_header(stream, context.settings, source=place.label)
-            check_size(header, stream, source=place.label)
-            return NiftiFile(
-                place, stream.compressed, header, placement_of(header.fields, header.dims), meaning_of(header)
+            if not header.layout.is_pair:
+                return _understood(header, place, stream)
+        if voxels is None:
+            raise UnsupportedError(
+                f"this is the {header.layout.name} header of a pair, but its name does not end in .hdr: "
+                "nothing tells where the voxels are",
+                source=place.label,
+                hint="Name the two files x.hdr and x.img; a .nii file of this kind has a damaged signature.",
             )
+        with content(voxels, context) as stream:
+            return _understood(header, voxels, stream)
 
-    return context.source(("header", place.key), read)
+    return context.source(("header", place.key, voxels and voxels.key), read)
+
+
+def _understood(header: NiftiHeader, place: Place, stream: ContentStream) -> NiftiFile:
+    check_size(header, stream, source=place.label)
+    placement = placement_of(header.fields, header.dims)
+    return NiftiFile(place, stream.compressed, header, placement, meaning_of(header))

@@ -7,7 +7,6 @@ Dimensions are compared with what is there by the caller, who knows how many byt
 from __future__ import annotations
 
 import math
-import struct
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import TYPE_CHECKING, Final, Protocol
@@ -18,24 +17,21 @@ from nibabel.volumeutils import native_code
 
 from loadstone.errors import IntegrityError, LimitError, UnsupportedError
 from loadstone.geometry import Finding, FindingKind
+from loadstone_nifti import analyze
 from loadstone_nifti.datatypes import Datatype, datatype_of
-from loadstone_nifti.formats import looks_like
+from loadstone_nifti.extensions import broken_extension
+from loadstone_nifti.layouts import NIFTI1_BYTES, Layout, layout_of, truncated
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from nibabel.analyze import AnalyzeHeader
 
     from loadstone.settings import Settings
 
-__all__ = ["AXES", "NiftiHeader", "Reader", "read_header"]
+__all__ = ["AXES", "NiftiHeader", "Reader", "copied", "read_header"]
 
 AXES: Final = ("i", "j", "k", "t", "v", "u", "w")
 """Names of the seven axes of a file, the fastest first."""
 
-_NIFTI1_BYTES, _NIFTI2_BYTES = 348, 540
-_EXTENDER_BYTES = 4
-_KINDS: dict[int, Callable[..., Nifti1Header]] = {_NIFTI1_BYTES: Nifti1Header, _NIFTI2_BYTES: Nifti2Header}
-_MAGIC_OFFSET = {_NIFTI1_BYTES: 344, _NIFTI2_BYTES: 4}
-_MAGIC2_TAIL = b"\0\r\n\x1a\n"
 _PIECE = 2**20
 _CIFTI_INTENTS = range(3000, 3100)
 
@@ -52,10 +48,15 @@ class Reader(Protocol):
 class NiftiHeader:
     """What a header says about the voxels."""
 
+    layout: Layout
+    """Which kind of header it is."""
     head: bytes = field(repr=False)
-    """Everything in front of the voxels: header, extensions, padding."""
+    """Everything in front of the voxels, header, extensions, padding; of a pair, the whole header file."""
+    voxels_at: int
+    """Byte at which voxels begin, in this file or in the other one of the pair."""
     fields: Nifti1Header = field(repr=False)
-    """The header as nibabel reads it (a `Nifti2Header` is one too), in its own byte order, unchecked."""
+    """The header as nibabel reads it (a `Nifti2Header` is one too), in its own byte order, unchecked; of
+    Analyze 7.5 what it shares with NIfTI-1."""
     dims: tuple[int, ...]
     """Sizes of the axes i, j, k, …; at least three, each at least 1."""
     datatype: Datatype
@@ -102,11 +103,13 @@ class NiftiHeader:
         """Whether the file has the other byte order than this machine."""
         return bool(self.fields.endianness != native_code)
 
-    def for_nibabel(self) -> Nifti1Header:
-        """Return a copy of the header, with its extensions."""
+    def for_nibabel(self) -> Nifti1Header | AnalyzeHeader:
+        """Return a copy of the header as nibabel knows it, with its extensions."""
+        if self.layout.is_analyze:
+            return analyze.header_of(self.head[: self.layout.size], self.layout.order)
         copy = copied(self.fields)
-        at = len(copy.binaryblock) + _EXTENDER_BYTES
-        if self.head[at - _EXTENDER_BYTES] and self.extensions_are_whole:
+        at = self.layout.extensions_at
+        if self.extensions_are_whole and self.head[at - 4 : at - 3] > b"\0":
             size = len(self.head) - at
             copy.extensions = copy.exts_klass.from_fileobj(BytesIO(self.head[at:]), size, self.swapped)  # type: ignore[no-untyped-call]
         return copy
@@ -128,32 +131,35 @@ def read_header(file: Reader, settings: Settings, *, source: str) -> NiftiHeader
     Raises
     ------
     UnsupportedError
-        If it is no NIfTI file, or one that is not read: Analyze 7.5, half of a pair, CIFTI-2, a datatype.
+        If it is no header that is read: another format, CIFTI-2, a datatype.
     IntegrityError
         If it is truncated, or its fields contradict each other.
     LimitError
         If the header says more than the settings allow.
     """
-    start = _read(file, _NIFTI1_BYTES)
-    size, order = _identify(start, source)
-    start += _read(file, size + _EXTENDER_BYTES - len(start))
-    if len(start) < size:
-        raise _truncated(start, source)
-    fields = _KINDS[size](start[:size], order, check=False)
-    _check_kind(fields, source)
-    if len(start) < size + _EXTENDER_BYTES:
-        raise _truncated(start, source)
-    offset = _offset(fields, size, settings, source)
-    head = start + _read(file, offset - len(start))
-    if len(head) < offset:
-        raise IntegrityError(
-            f"vox_offset says that voxels begin at byte {offset:,}, but there are {len(head):,}",
-            source=source,
-        )
+    start = _read(file, NIFTI1_BYTES)
+    layout = layout_of(start, source)
+    start += _read(file, layout.size - len(start))
+    if len(start) < layout.size:
+        raise truncated(start, source)
+    fields, findings = _fields(start, layout, source)
+    offset = _offset(fields, layout, settings, source)
+    if layout.is_pair:
+        head = _to_the_end(file, start, settings, source)
+    else:
+        head = _to_the_voxels(file, start, offset, layout, source)
     datatype = datatype_of(int(fields["datatype"]), source=source)
-    broken = _extension_findings(head, size, order)
-    findings = (*broken, *_bits_findings(fields, datatype))
-    header = NiftiHeader(head, fields, _dims(fields, source), datatype, not broken, findings)
+    broken = broken_extension(head, layout)
+    header = NiftiHeader(
+        layout=layout,
+        head=head,
+        voxels_at=offset,
+        fields=fields,
+        dims=_dims(fields, source),
+        datatype=datatype,
+        extensions_are_whole=broken is None,
+        findings=(*findings, *filter(None, (broken, _bits_finding(fields, datatype)))),
+    )
     _check_limits(header, settings, source)
     return header
 
@@ -172,83 +178,64 @@ def _read(file: Reader, size: int) -> bytes:
     return b"".join(pieces)
 
 
-def _truncated(start: bytes, source: str) -> IntegrityError:
-    return IntegrityError(
-        f"the NIfTI header is truncated after {len(start)} bytes",
-        source=source,
-        hint="Fetch or copy the file again.",
-    )
-
-
-def _identify(start: bytes, source: str) -> tuple[int, str]:
-    """Return the size of the header and its byte order."""
-    if not start:
-        raise IntegrityError("the file is empty", source=source, hint="Fetch or copy the file again.")
-    for order in "<>":
-        size = struct.unpack(order + "i", start[:4])[0] if len(start) >= 4 else 0
-        if size not in _KINDS:
-            continue
-        at = _MAGIC_OFFSET[size]
-        magic = start[at : at + 4]
-        if magic in {b"n+1\0", b"ni1\0"} and size == _NIFTI1_BYTES:
-            return size, order
-        if magic[:3] in {b"n+2", b"ni2"} and size == _NIFTI2_BYTES:
-            if start[at + 3 : at + 8] != _MAGIC2_TAIL:
-                raise IntegrityError(
-                    "the NIfTI-2 signature is damaged, as by a transfer in text mode",
-                    source=source,
-                    hint="Transfer the file again in binary mode.",
-                )
-            return size, order
-        if len(start) < _NIFTI1_BYTES:
-            raise _truncated(start, source)
-        if size == _NIFTI1_BYTES:
-            raise UnsupportedError(
-                "this is an Analyze 7.5 header, whose orientation is ambiguous",
-                source=source,
-                hint="Convert it to NIfTI with a program that knows how it was made.",
-            )
-    raise UnsupportedError(
-        f"not a NIfTI file but {looks_like(start)}",
-        source=source,
-        hint="'nifti:' opens .nii and .nii.gz, told by the bytes; use the scheme of that format.",
-    )
-
-
-def _check_kind(fields: Nifti1Header, source: str) -> None:
-    magic = bytes(fields["magic"])[:3]
-    if magic[:2] == b"ni":
-        raise UnsupportedError(
-            "this is the header of a .hdr/.img pair, which is not read",
-            source=source,
-            hint="Convert the pair to .nii, for example with nibabel.",
-        )
+def _fields(start: bytes, layout: Layout, source: str) -> tuple[Nifti1Header, tuple[Finding, ...]]:
+    """Return the header as nibabel reads it, and what was noticed."""
+    if layout.is_analyze:
+        return analyze.as_nifti(start, layout.order)
+    kind = Nifti1Header if layout.size == NIFTI1_BYTES else Nifti2Header
+    fields = kind(start, layout.order, check=False)  # type: ignore[no-untyped-call]
     intent = int(fields["intent_code"])
-    if magic == b"n+2" and intent in _CIFTI_INTENTS:
+    if kind is Nifti2Header and intent in _CIFTI_INTENTS:
         raise UnsupportedError(
             f"this is a CIFTI-2 file (intent {intent}): a matrix over brain ordinates, not an image",
             source=source,
             hint="Read it with nibabel.cifti2.",
         )
+    return fields, ()
 
 
-def _offset(fields: Nifti1Header, size: int, settings: Settings, source: str) -> int:
+def _offset(fields: Nifti1Header, layout: Layout, settings: Settings, source: str) -> int:
+    """Return the byte at which voxels begin."""
     value = float(fields["vox_offset"])
-    least = size + _EXTENDER_BYTES
+    least = 0 if layout.is_pair else layout.extensions_at
     if not (math.isfinite(value) and value >= least and value == int(value)):
         raise IntegrityError(
             f"vox_offset is {value:g}; voxels begin at a whole byte from {least} on",
             source=source,
             hint="The header is damaged; get the file again from where it was made.",
         )
-    if value > settings.max_json_bytes:
-        raise LimitError(
-            f"vox_offset leaves {value:g} bytes for header extensions, more than "
-            f"max_json_bytes={settings.max_json_bytes:,}",
-            source=source,
-            hint="Raise max_json_bytes (LOADSTONE_MAX_JSON_BYTES) if the file is trusted.",
-        )
+    if not layout.is_pair and value > settings.max_json_bytes:
+        raise _too_large(f"vox_offset leaves {value:g} bytes in front of the voxels", settings, source)
     return int(fields["vox_offset"])
+
+
+def _too_large(what: str, settings: Settings, source: str) -> LimitError:
+    return LimitError(
+        f"{what}, more than max_json_bytes={settings.max_json_bytes:,}",
+        source=source,
+        hint="Raise max_json_bytes (LOADSTONE_MAX_JSON_BYTES) if the file is trusted.",
+    )
+
+
+def _to_the_end(file: Reader, start: bytes, settings: Settings, source: str) -> bytes:
+    """Read the rest of the header file of a pair."""
+    head = start + _read(file, settings.max_json_bytes + 1 - len(start))
+    if len(head) > settings.max_json_bytes:
+        raise _too_large("the header file goes on", settings, source)
+    return head
+
+
+def _to_the_voxels(file: Reader, start: bytes, offset: int, layout: Layout, source: str) -> bytes:
+    """Read the extensions in front of the voxels."""
+    head = start + _read(file, offset - len(start))
+    if len(head) < layout.extensions_at:
+        raise truncated(head, source)
+    if len(head) < offset:
+        raise IntegrityError(
+            f"vox_offset says that voxels begin at byte {offset:,}, but there are {len(head):,}",
+            source=source,
+        )
+    return head
 
 
 def _dims(fields: Nifti1Header, source: str) -> tuple[int, ...]:
@@ -267,24 +254,12 @@ def _dims(fields: Nifti1Header, source: str) -> tuple[int, ...]:
     return (*sizes, 1) if count == 2 else tuple(sizes)
 
 
-def _extension_findings(head: bytes, size: int, order: str) -> list[Finding]:
-    """Walk over the extensions; they say nothing about voxels, so damaged ones are only noted."""
-    at = size + _EXTENDER_BYTES
-    while head[size] and at + 16 <= len(head):
-        length = struct.unpack_from(order + "i", head, at)[0]
-        if length < 16 or length % 16 or at + length > len(head):
-            message = f"the header extension at byte {at} says it has {length} bytes; extensions are left out"
-            return [Finding(FindingKind.NOTED, message)]
-        at += length
-    return []
-
-
-def _bits_findings(fields: Nifti1Header, datatype: Datatype) -> list[Finding]:
+def _bits_finding(fields: Nifti1Header, datatype: Datatype) -> Finding | None:
     bits, expected = int(fields["bitpix"]), datatype.nbytes * 8
     if bits == expected:
-        return []
+        return None
     message = f"bitpix is {bits}, but {datatype.name} has {expected} bits; the datatype was believed"
-    return [Finding(FindingKind.NOTED, message)]
+    return Finding(FindingKind.NOTED, message)
 
 
 def _check_limits(header: NiftiHeader, settings: Settings, source: str) -> None:

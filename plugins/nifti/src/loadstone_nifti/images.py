@@ -120,7 +120,7 @@ def _read_slice(
     place: LocalFile, header: NiftiHeader, index: int, pixels: npt.NDArray[Any], context: LoadContext
 ) -> None:
     with context.reading():
-        got = place.read_at(len(header.head) + index * header.slice_bytes, bytes_of(pixels))
+        got = place.read_at(header.voxels_at + index * header.slice_bytes, bytes_of(pixels))
     if got < pixels.nbytes:
         raise IntegrityError(
             f"slice {index} is truncated: {got:,} bytes of {pixels.nbytes:,}",
@@ -157,4 +157,4 @@ def _all_slices(file: NiftiFile, context: LoadContext) -> npt.NDArray[Any]:
         return _Slices(array)
 
     size = file.header.voxel_bytes
-    return context.source(("voxels", file.place.key), read_all, nbytes=size).array
+    return context.source(("voxels", file.key), read_all, nbytes=size).array

@@ -13,6 +13,7 @@ from loadstone.errors import FetchError, IntegrityError
 from loadstone.files import FileState
 from loadstone.ids import path_of
 from loadstone.transport import redact
+from loadstone_nifti.pairs import is_url
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator
@@ -59,7 +60,7 @@ def place_of(locator: str, context: LoadContext) -> Place:
     FetchError
         If there is no such local file.
     """
-    if locator[:6].lower().startswith(("http:", "https:")):
+    if is_url(locator):
         return RemoteFile(locator)
     path = path_of(locator)
     try:

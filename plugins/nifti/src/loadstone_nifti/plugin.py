@@ -44,5 +44,5 @@ def loadstone_image_loaders() -> Iterable[ImageLoader]:
 @hookimpl
 def loadstone_volume_loaders() -> Iterable[VolumeLoader]:
     """Claim ``nifti:`` for volumes."""
-    summary = "NIfTI-1 and NIfTI-2, .nii and .nii.gz, from a path or URL"
+    summary = "NIfTI-1, NIfTI-2, Analyze 7.5: .nii, .nii.gz, .hdr with .img; from a path or URL"
     return [VolumeLoader("nifti", open=_open, summary=summary)]

@@ -116,6 +116,19 @@ class ContentStream:
             filled += count
         return filled
 
+    def skip(self, size: int) -> None:
+        """
+        Go on by `size` bytes, less only at the end.
+
+        Raises
+        ------
+        IntegrityError
+            If the compressed data is truncated or damaged.
+        """
+        scratch = memoryview(bytearray(min(size, _PIECE)))
+        while size > 0 and (count := self.readinto(scratch[:size])):
+            size -= count
+
     def check_end(self, most: int) -> None:
         """
         Read what compressed data follows, so that its length and CRC-32 are checked.

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from loadstone.geometry import Finding, FindingKind
+from loadstone.geometry import Axis, Finding, FindingKind
 from loadstone.metadata import GeneralSeries, Scaling, VoiLut, Window
+from loadstone_nifti.header import AXES
 
 if TYPE_CHECKING:
     from loadstone_nifti.header import NiftiHeader
 
 __all__ = ["Meaning", "meaning_of"]
 
-_TIME_UNITS = {8: 1.0, 16: 1e-3, 24: 1e-6}
-"""Code of the unit of time (s, ms, µs) to s."""
-_TIME_CODE = 0x38
+_AXIS_UNITS: Final = {
+    8: (1.0, "s"),
+    16: (1e-3, "s"),
+    24: (1e-6, "s"),
+    32: (1.0, "Hz"),
+    40: (1.0, "ppm"),
+    48: (1.0, "rad/s"),
+}
+"""Code of the unit of the fourth axis (s, ms, µs, …) to a factor and the unit of what it gives."""
+_TIME_CODE: Final = 0x38
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,6 +37,8 @@ class Meaning:
     """The window from cal_min to cal_max, where the header has one."""
     series: GeneralSeries
     """With ``descrip`` as its description."""
+    coordinates: tuple[Axis, ...]
+    """The time points, in s where the unit is recorded; empty where there is no fourth axis."""
     summary: str
     """One line for a person."""
     findings: tuple[Finding, ...] = ()
@@ -39,11 +49,13 @@ def meaning_of(header: NiftiHeader) -> Meaning:
     """Return what the voxels of a header mean."""
     scaling, findings = _scaling(header)
     text = bytes(header.fields["descrip"]).split(b"\0")[0].decode("utf-8", "replace").strip()
+    coordinates = _coordinates(header)
     return Meaning(
         scaling=scaling,
         voi_lut=_window(float(header.fields["cal_min"]), float(header.fields["cal_max"])),
         series=GeneralSeries(series_description=text),
-        summary=", ".join(filter(None, (text, _times(header)))),
+        coordinates=coordinates,
+        summary=", ".join(filter(None, (text, _intent(header), *map(_in_words, coordinates)))),
         findings=findings,
     )
 
@@ -70,10 +82,33 @@ def _window(low: float, high: float) -> VoiLut:
     return VoiLut((Window((low + high) / 2, high - low, "cal_min to cal_max", "LINEAR_EXACT"),))
 
 
-def _times(header: NiftiHeader) -> str:
-    if len(header.dims) < 4 or header.dims[3] == 1:
+def _coordinates(header: NiftiHeader) -> tuple[Axis, ...]:
+    """
+    Return the points of the fourth axis: toffset + t * pixdim[4] (nifti1.h, "UNITS OF SPATIAL AND TEMPORAL").
+
+    Without a usable step they are only counted.
+    """
+    if len(header.dims) < 4:
+        return ()
+    count, name = header.dims[3], AXES[3]
+    step, start = float(header.fields["pixdim"][4]), float(header.fields["toffset"])
+    factor, units = _AXIS_UNITS.get(int(header.fields["xyzt_units"]) & _TIME_CODE, (1.0, ""))
+    if not (math.isfinite(step) and step > 0):
+        return (Axis(name, tuple(map(float, range(count)))),)
+    start = start if math.isfinite(start) else 0.0
+    values = tuple((start + index * step) * factor for index in range(count))
+    return (Axis(name, values, units, "pixdim[4]"),)
+
+
+def _in_words(axis: Axis) -> str:
+    if len(axis) == 1:
         return ""
-    step = float(header.fields["pixdim"][4])
-    unit = _TIME_UNITS.get(int(header.fields["xyzt_units"]) & _TIME_CODE)
-    apart = f" {step * unit:g} s apart" if unit is not None and math.isfinite(step) and step > 0 else ""
-    return f"{header.dims[3]} time points{apart}"
+    step = f" {float(axis.values[1]) - float(axis.values[0]):g} {axis.units} apart" if axis.units else ""
+    return f"{len(axis)} time points{step}" if axis.units in {"", "s"} else f"{len(axis)} points{step}"
+
+
+def _intent(header: NiftiHeader) -> str:
+    """Say what the values are meant to be, where the header has an intent."""
+    if header.layout.is_analyze or not int(header.fields["intent_code"]):
+        return ""
+    return f"intent {header.fields.get_intent()[0]}"  # type: ignore[no-untyped-call]

@@ -58,6 +58,7 @@ def _volume_header(file: NiftiFile) -> VolumeHeader:
         shape=header.shape,
         dtype=header.datatype.dtype,
         axes=header.axes,
+        coordinates=meaning.coordinates,
         affine=placement.affine,
         spacing=placement.spacing,
         scaling=meaning.scaling,

@@ -29,9 +29,9 @@ def check_size(header: NiftiHeader, stream: ContentStream, *, source: str) -> No
     IntegrityError
         If there cannot be so many.
     """
-    if stream.most is None or len(header.head) + header.voxel_bytes <= stream.most:
+    claimed = header.voxels_at + header.voxel_bytes
+    if stream.most is None or claimed <= stream.most:
         return
-    claimed = len(header.head) + header.voxel_bytes
     kind = "can expand to at most" if stream.compressed else "has"
     raise IntegrityError(
         f"the header says {' x '.join(map(str, header.dims))} voxels of {header.datatype.name}, "
