@@ -32,6 +32,7 @@ __all__ = [
     "LoadFinished",
     "LoadProgress",
     "LoadStarted",
+    "RetrieveStage",
     "SourceClosed",
     "SourceOpened",
     "Subscription",
@@ -176,6 +177,28 @@ class LoadStarted(Event):
 
     id: str
     """The id that was asked for."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class RetrieveStage(Event):
+    """A stage of a progressive load has ended."""
+
+    id: str
+    """The volume or image that was asked for."""
+    stage: str
+    """Its name."""
+    number: int
+    """Which of the stages it is, from 0."""
+    images: int
+    """Images that it was for."""
+    skipped: int
+    """Those that were final before."""
+    failures: int
+    """Those that it could not load."""
+    started_seconds: float
+    """When it began, from the beginning of the first stage."""
+    seconds: float
+    """How long it took."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)

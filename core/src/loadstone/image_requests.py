@@ -21,6 +21,7 @@ from loadstone.ids import ImageId, lane_of
 from loadstone.image_loading import ImageMemory, answered, checked_image, finished_image
 from loadstone.load_object import LoadObject
 from loadstone.metadata import Modules, ModuleSet
+from loadstone.retrieve.one_image import load_by_stages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Hashable, Sequence
@@ -29,10 +30,16 @@ if TYPE_CHECKING:
     from loadstone.image import Image
     from loadstone.options import LoadOptions
     from loadstone.pools import RequestType
+    from loadstone.retrieve import RetrieveConfiguration
+    from loadstone.retrieve.registry import RetrieveWish
     from loadstone.session import Session
     from loadstone.shared_load import SharedLoad
 
-__all__ = ["ImageRequest", "image_key", "is_image", "load_modules", "request_image"]
+__all__ = ["ImageKey", "ImageRequest", "image_key", "is_image", "load_modules", "request_image"]
+
+
+ImageKey = tuple[str, "Hashable", str, "LoadOptions"]
+"""What is the same for requests that give the same pixels: ``"image"``, whose it is, its name, the options."""
 
 
 class ImageRequest(TypedDict):
@@ -48,9 +55,11 @@ class ImageRequest(TypedDict):
     """Whether the session keeps the image."""
     reload: bool
     """Whether it is loaded anew."""
+    retrieve: RetrieveWish
+    """By which stages."""
 
 
-def image_key(image_id: ImageId, registration: ImageRegistration, options: LoadOptions) -> Hashable:
+def image_key(image_id: ImageId, registration: ImageRegistration, options: LoadOptions) -> ImageKey:
     """Return what two loads have in common that give the same pixels."""
     record = registration.record
     if record.canonical is None:
@@ -78,20 +87,24 @@ def request_image(
     priority: int,
     cache: bool,
     reload: bool,
+    retrieve: RetrieveWish = None,
 ) -> LoadObject[Image]:
     """Return a handle on an image."""
+    stages = session.retrieve.chosen(retrieve, image_id)
     registration = session.registry.image_loader(image_id.scheme)
     options.refuse_unknown(registration.record.values, registration.record.options, image_id)
     key = image_key(image_id, registration, options)
     if reload:
         session.cache.remove(key)
-    elif (image := session.cache.get(key)) is not None:
+    elif (image := session.cache.get(key, session.views.find)) is not None:
         return LoadObject.ready(image_id, image)
 
     def work(load: SharedLoad[Image]) -> Image:
         memory = ImageMemory(session.cache if cache else None, session.settings)
         context = LoadContext(session, load, options, memory, anew=reload, charged=cache)
-        return _load_image(image_id, registration, context, memory, load=load, key=key if cache else None)
+        return _load_image(
+            image_id, registration, context, memory, load=load, key=key if cache else None, stages=stages
+        )
 
     return session.desk.join_or_start(
         key if cache else (key, "uncached"),
@@ -113,6 +126,7 @@ def _load_image(
     *,
     load: SharedLoad[Image],
     key: Hashable | None,
+    stages: RetrieveConfiguration | None,
 ) -> Image:
     """Run the loader, finish its image, cache it, tell everybody."""
     started = time.perf_counter()
@@ -126,12 +140,17 @@ def _load_image(
         )
 
     partials = _Partials(load, memory, finished)
+
+    def loaded(context: LoadContext) -> Image:
+        answer = answered(registration.record.load(image_id, context), context, load, partials.offer)
+        return checked_image(answer, image_id)
+
     try:
         # No name for the loader's answer: what it holds is free as soon as the image is finished.
         image = finished(
-            checked_image(
-                answered(registration.record.load(image_id, context), context, load, partials.offer), image_id
-            ),
+            loaded(context)
+            if stages is None
+            else load_by_stages(stages, image_id, context, loaded, partials.offer),
             memory,
         )
         load.token.raise_if_cancelled()

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from loadstone.geometry import GeometryPolicy
     from loadstone.pools import RequestType
+    from loadstone.retrieve import RetrieveConfiguration
 
 __all__ = ["ImageKeywords", "VolumeKeywords"]
 
@@ -34,6 +35,11 @@ class ImageKeywords(TypedDict, total=False):
     """Whether the session keeps the result (default)."""
     reload: bool
     """Whether to load it anew even if the session keeps it."""
+    retrieve: RetrieveConfiguration | str | None
+    """
+    By which stages to load it: a configuration, or the name of a built-in one; default: what the session has
+    for it, see `loadstone.retrieve`. The result is the same.
+    """
 
 
 class VolumeKeywords(ImageKeywords, total=False):

@@ -19,7 +19,7 @@ from loadstone.events import Event, Events, LoadFinished, Subscription
 from loadstone.geometry import GeometryPolicy
 from loadstone.ids import ImageId, VolumeId, lane_of, scheme_of
 from loadstone.image_loading import ImageMemory
-from loadstone.image_requests import ImageRequest, load_modules, request_image
+from loadstone.image_requests import ImageKey, ImageRequest, image_key, load_modules, request_image
 from loadstone.imports_in_flight import wait_for_imports
 from loadstone.load_object import LoadObject, Progress
 from loadstone.loop_thread import LoopThread
@@ -28,12 +28,15 @@ from loadstone.options import LoadOptions
 from loadstone.permits import Permits
 from loadstone.pools import RequestPool, RequestType
 from loadstone.progress import progress_callback
+from loadstone.retrieve import RetrieveRegistry
+from loadstone.scanning import SeriesTable, described_series
 from loadstone.settings import Settings
 from loadstone.shared_load import LoadDesk, SharedLoad
 from loadstone.sources import Sources
 from loadstone.stash import Stash
 from loadstone.transport import Transport
 from loadstone.volume.describing import NoMemory, describe
+from loadstone.volume.views import SliceViews
 from loadstone.volume.wish import VolumeWish
 from loadstone.volume_requests import VolumeRequest, complete_volume, request_volume
 from loadstone.waiting import current_load, forget_strands
@@ -46,6 +49,7 @@ if TYPE_CHECKING:
     from loadstone.image import Image
     from loadstone.keywords import ImageKeywords, VolumeKeywords
     from loadstone.metadata import Modules
+    from loadstone.retrieve.registry import RetrieveWish
     from loadstone.transport import Auth
     from loadstone.volume import Volume
 
@@ -92,7 +96,9 @@ class Session:
         self.stash = Stash()
         self.cache = Cache(self.settings.cache_bytes)
         self.sources = Sources(self.cache, self.events)
+        self.retrieve = RetrieveRegistry(self.settings)
         self.volume_names: dict[Hashable, Hashable] = {}
+        self.views = SliceViews(self.cache, self._image_key)
         self.permits = Permits(self._permits_of)
         self.loop = LoopThread()
         self.pool = RequestPool(self._pool_limits(), idle_seconds=self.settings.idle_seconds)
@@ -193,6 +199,9 @@ class Session:
         """
         return _awaited(self.request_image(source, **keywords), progress)
 
+    def _image_key(self, image_id: ImageId, options: LoadOptions) -> ImageKey:
+        return image_key(image_id, self.registry.image_loader(image_id.scheme), options)
+
     # Volumes
 
     def request_volume(self, source: Source, **keywords: Unpack[VolumeKeywords]) -> LoadObject[Volume]:
@@ -275,20 +284,50 @@ class Session:
         """Return the ids of the images of all volumes that are there, in the order of the loader."""
         return [image_id for each in self._described(source, VolumeWish()) for image_id in each.image_ids]
 
+    def scan(self, source: Source) -> SeriesTable:
+        """
+        Return a row for each volume that is there, from headers only.
+
+        Parameters
+        ----------
+        source
+            A folder, a DICOMDIR, a file; the id of a study or series; any id that `volume_ids` takes.
+
+        Returns
+        -------
+        SeriesTable
+            Also of volumes that cannot be loaded as they are: the row says why.
+
+        Raises
+        ------
+        LoadstoneError
+            If there is nothing, or it cannot be read.
+        """
+        volume_id = self._place(source)
+
+        def work(load: SharedLoad[SeriesTable]) -> SeriesTable:
+            with LoadContext(self, load, LoadOptions.of(), NoMemory()) as context:
+                return described_series(describe(context, volume_id, VolumeWish())[0], context)
+
+        return self._at_once(("scan", volume_id), volume_id, work)
+
     def complete_volume(self, volume: Volume, progress: ProgressWish = None) -> Volume:
         """Load what a volume lacks; see `Volume.load`."""
         self._refuse_if_closed()
         return _awaited(complete_volume(self, volume, type=RequestType.INTERACTION, priority=0), progress)
 
     def _described(self, source: Source, wish: VolumeWish) -> Sequence[Any]:
-        self._prepare()
-        volume_id = VolumeId(self.registry.to_id(source))
+        volume_id = self._place(source)
 
         def work(load: SharedLoad[Sequence[Any]]) -> Sequence[Any]:
             with LoadContext(self, load, wish.options, NoMemory()) as context:
                 return describe(context, volume_id, wish)[0]
 
         return self._at_once(("describe", volume_id, wish.options), volume_id, work)
+
+    def _place(self, source: Source) -> VolumeId:
+        self._prepare()
+        return VolumeId(self.registry.to_id(source))
 
     def _load_modules(self, image_ids: Sequence[ImageId]) -> Sequence[Modules]:
         def work(load: SharedLoad[Sequence[Modules]]) -> Sequence[Modules]:
@@ -336,6 +375,7 @@ class Session:
         self.pool.close(CLOSE_SECONDS)
         self.loop.close(max(0.0, deadline - time.monotonic()))
         self.cache.close()
+        self.views.clear()
         self.stash.clear()
 
     def _forked(self) -> None:
@@ -393,6 +433,7 @@ def _image_request(
     priority: int = 0,
     cache: bool = True,
     reload: bool = False,
+    retrieve: RetrieveWish = None,
 ) -> ImageRequest:
     return {
         "options": LoadOptions.of(scaled=scaled, dtype=dtype, values=values, extra=options),
@@ -400,6 +441,7 @@ def _image_request(
         "priority": priority,
         "cache": cache,
         "reload": reload,
+        "retrieve": retrieve,
     }
 
 
@@ -423,6 +465,7 @@ def _volume_request(
         request["cache"],
         pinned,
         errors == "collect",
+        retrieve=request["retrieve"],
     )
     return {
         "wish": wish,

@@ -11,6 +11,8 @@ from loadstone.options import LoadOptions
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
+    from loadstone.retrieve.registry import RetrieveWish
+
 __all__ = ["VolumeWish"]
 
 
@@ -30,6 +32,8 @@ class VolumeWish:
     """Whether it stays until it is released."""
     collect: bool = False
     """Whether an incomplete volume is a result rather than an error."""
+    retrieve: RetrieveWish = None
+    """By which stages it is loaded; the result is the same."""
 
     def key(self, volume_id: str) -> Hashable:
         """Return what two loads have in common that give the same volume."""
