@@ -17,7 +17,17 @@ from loadstone_wado import tags
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["Found", "Pixels", "UnusualHeaderError", "item_ranges", "walk", "walk_item"]
+__all__ = [
+    "MAX_DEPTH",
+    "Element",
+    "Found",
+    "Pixels",
+    "UnusualHeaderError",
+    "elements_of",
+    "item_ranges",
+    "walk",
+    "walk_item",
+]
 
 Found = dict[int, tuple[bytes, bytes]]
 """Tag to VR (empty in implicit VR) and value; a sequence is the bytes of its items."""
@@ -38,6 +48,8 @@ _WANTED: Final[Mapping[int, int]] = {
     (tag & 0xFFFF) << 16 | tag >> 16: _IS_PIXELS if tag in _PIXELS else int(tag)
     for tag in tags.ATTRIBUTES.values()
 }
+_DELIMITERS: Final = 0xFFFE
+"""Group of items and delimiters, which are no elements of their own."""
 _ITEM: Final = 0xE000FFFE
 _ITEM_END: Final = 0xE00DFFFE
 _SEQUENCE_END: Final = 0xE0DDFFFE
@@ -260,6 +272,54 @@ def item_ranges(data: bytes, *, implicit: bool) -> Iterator[tuple[int, int]]:
         except StructError:
             raise UnusualHeaderError from None
         yield start, position - 8
+
+
+Element = tuple[int, bytes, int, int, int, int]
+"""Tag, VR (empty in implicit VR), and where it starts, its value starts, its value stops, the next starts."""
+
+
+def elements_of(data: bytes, *, implicit: bool) -> Iterator[Element]:
+    """
+    Yield every element of a data set or item, wanted or not; values are left where they are.
+
+    Raises
+    ------
+    UnusualHeaderError
+        If the bytes are anything but plain elements up to their end.
+    """
+    position, size = 0, len(data)
+    while position < size:
+        try:
+            tag, vr, value, length = _element_header(data, position, implicit=implicit)
+            stop = value + length
+            end = stop
+            if length == UNDEFINED:
+                if vr not in {b"", b"SQ", b"UN"}:
+                    raise UnusualHeaderError
+                end = _sequence_end(data, value, implicit=vr != b"SQ", depth=1)
+                stop = end - 8
+        except StructError:
+            raise UnusualHeaderError from None
+        if end > size or tag >> 16 == _DELIMITERS:
+            raise UnusualHeaderError
+        yield tag, vr, position, value, stop, end
+        position = end
+
+
+def _element_header(data: bytes, position: int, *, implicit: bool) -> tuple[int, bytes, int, int]:
+    """Return tag, VR, where the value starts, its length as claimed."""
+    if implicit:
+        key, length = _IMPLICIT(data, position)
+        return (key & 0xFFFF) << 16 | key >> 16, b"", position + 8, length
+    key, vr, length = _EXPLICIT(data, position)
+    value = position + 8
+    long = _HAS_LONG_LENGTH.get(vr)
+    if long is None:
+        raise UnusualHeaderError
+    if long:
+        (length,) = _LONG(data, value)
+        value += 4
+    return (key & 0xFFFF) << 16 | key >> 16, vr, value, length
 
 
 def walk_item(data: bytes, *, implicit: bool) -> Found:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pydicom.dataelem import DataElement, RawDataElement
     from pydicom.dataset import Dataset
 
-__all__ = ["JsonDataset", "JsonElement", "binary_value", "to_json"]
+__all__ = ["BULK_BYTES", "JsonDataset", "JsonElement", "binary_value", "element_json", "to_json"]
 
 
 class JsonElement(TypedDict, total=False):
@@ -60,7 +60,7 @@ def to_json(dataset: Dataset, bulkdata_uri: Callable[[str], str], *, path: str =
         if tag.group <= 2 or tag.element == 0:
             continue
         key = f"{tag:08X}"
-        answer[key] = _element(dataset, key, bulkdata_uri, path)
+        answer[key] = element_json(dataset, key, bulkdata_uri, path)
     if "00080005" in answer:
         answer["00080005"] = {"vr": "CS", "Value": ["ISO_IR 192"]}
     return answer
@@ -75,10 +75,21 @@ def binary_value(element: DataElement, *, little_endian: bool) -> bytes:
     return np.frombuffer(value, f">u{size}").astype(f"<u{size}").tobytes()
 
 
-def _element(dataset: Dataset, key: str, bulkdata_uri: Callable[[str], str], path: str) -> JsonElement:
-    raw = cast("DataElement | RawDataElement", dataset.get_item(int(key, 16)))  # pydicom names only the first
+def element_json(dataset: Dataset, key: str, bulkdata_uri: Callable[[str], str], path: str) -> JsonElement:
+    """Convert the element `key` (eight hexadecimal digits) of a dataset; the rest as `to_json`.
+
+    Raises
+    ------
+    KeyError
+        If there is none.
+    """
+    tag = int(key, 16)
+    if tag not in dataset:
+        raise KeyError(key)
+    raw: DataElement | RawDataElement | None = None
     try:
-        element = dataset[int(key, 16)]
+        raw = cast("DataElement | RawDataElement", dataset.get_item(tag))  # pydicom names only the first
+        element = dataset[tag]
         if element.VR == "SQ":
             items = enumerate(element.value, start=1)
             value = [to_json(item, bulkdata_uri, path=f"{path}{key}/{number}/") for number, item in items]
@@ -119,7 +130,9 @@ def _binary(
     return {"vr": vr, "InlineBinary": base64.b64encode(value).decode("ascii")}
 
 
-def _as_text(raw: DataElement | RawDataElement) -> JsonElement:
+def _as_text(raw: DataElement | RawDataElement | None) -> JsonElement:
+    if raw is None:  # empty, and pydicom found no value representation for it
+        return {"vr": "UN"}
     vr = raw.VR or "UN"
     text = raw.value.decode("latin-1") if isinstance(raw.value, bytes) else str(raw.value or "")
     values = text.rstrip("\0 ").split("\\")

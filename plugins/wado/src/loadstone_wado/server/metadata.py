@@ -6,10 +6,14 @@ import gzip
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from loadstone_wado.server.dicomjson import JsonDataset, binary_value, to_json
 from loadstone_wado.server.errors import NotFoundError
+from loadstone_wado.server.headerjson import HeaderWriter
 from loadstone_wado.server.lru import LeastRecentlyUsed
+from loadstone_wado.server.plainheader import plain_header
+from loadstone_wado.walk import UnusualHeaderError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,6 +25,9 @@ if TYPE_CHECKING:
     from loadstone_wado.server.links import Links
 
 __all__ = ["Documents", "bulk_value", "compress"]
+
+PLACEHOLDER = uuid4().hex
+"""Stands for the address of an instance's bulk data in texts that several instances share."""
 
 KEPT_BYTES = 64 * 2**20
 """Bound of the documents that are kept."""
@@ -84,7 +91,20 @@ class Documents:
         return self._kept.get_or_make(_Key(uids, compressed=False), lambda: self._write(instances))
 
     def _write(self, instances: Iterable[Instance]) -> bytes:
-        return json.dumps([self.attributes(one) for one in instances], separators=(",", ":")).encode("ascii")
+        writer = HeaderWriter(PLACEHOLDER)
+        return f"[{','.join([self._text(one, writer) for one in instances])}]".encode("ascii")
+
+    def _text(self, instance: Instance, writer: HeaderWriter) -> str:
+        try:
+            header, implicit = plain_header(instance)
+            attributes = writer.attributes(header, implicit=implicit)
+        except UnusualHeaderError:
+            return json.dumps(self.attributes(instance), separators=(",", ":"))
+        if instance.pixels is not None:
+            tag, vr = instance.pixels.tag, instance.pixels.vr
+            attributes.append(f'"{tag}":{{"vr":"{vr}","BulkDataURI":"{PLACEHOLDER}{tag}"}}')
+        address = json.dumps(self.links.bulkdata(instance, ""))[1:-1]
+        return f"{{{','.join(attributes)}}}".replace(PLACEHOLDER, address)
 
 
 def compress(document: bytes) -> bytes:
