@@ -26,6 +26,7 @@ from loadstone._api import (
     release,
     request_image,
     request_volume,
+    scan,
     subscribe,
     to_id,
     unregister_image_loader,
@@ -69,6 +70,7 @@ from loadstone.load_object import LoadObject, Progress
 from loadstone.metadata import Window
 from loadstone.options import LoadOptions
 from loadstone.pools import RequestType
+from loadstone.scanning import SeriesInfo, SeriesTable
 from loadstone.session import Session
 from loadstone.settings import Settings
 from loadstone.stash import StashKey
@@ -107,6 +109,8 @@ __all__ = [
     "RequestType",
     "SchemeConflictError",
     "SecurityError",
+    "SeriesInfo",
+    "SeriesTable",
     "Session",
     "Settings",
     "StashKey",
@@ -135,6 +139,7 @@ __all__ = [
     "release",
     "request_image",
     "request_volume",
+    "scan",
     "subscribe",
     "to_id",
     "unregister_image_loader",

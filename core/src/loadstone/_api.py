@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from loadstone.image import Image
     from loadstone.keywords import ImageKeywords, VolumeKeywords
     from loadstone.load_object import LoadObject
+    from loadstone.scanning import SeriesTable
     from loadstone.volume import Volume
 
 E = TypeVar("E", bound=Event)
@@ -81,6 +82,11 @@ def volume_ids(source: Source) -> list[str]:
 def image_ids(source: Source) -> list[str]:
     """Return the ids of the images of all volumes that are there; see `Session.image_ids`."""
     return current_session().image_ids(source)
+
+
+def scan(source: Source) -> SeriesTable:
+    """Return a row for each volume that is there, from headers only; see `Session.scan`."""
+    return current_session().scan(source)
 
 
 def to_id(source: Source) -> str:
