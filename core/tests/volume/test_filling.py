@@ -763,7 +763,6 @@ class TestWhatCannotBe:
     @pytest.mark.parametrize(
         "modules",
         [
-            ModuleSet(),
             ModuleSet(ImagePixel(0, 5, np.dtype("u2"))),
             ModuleSet(ImagePixel(4, 5, np.dtype("u2"), 2)),
         ],
@@ -775,6 +774,26 @@ class TestWhatCannotBe:
         )
         with make_session({"toy": loader}) as session, pytest.raises(MetadataError, match="toy:1"):
             session.load_volume("streaming:a", image_ids=["toy:1"])
+
+    def test_images_whose_metadata_does_not_tell_the_size_are_loaded_to_learn_it(self) -> None:
+        """Metadata may say nothing of some images: only those are loaded first, and each only once."""
+        asked: list[str] = []
+
+        def answer(image_id: ImageId, _: LoadContext) -> Image:
+            asked.append(image_id.rest)
+            return flat(int(image_id.rest))
+
+        known = ModuleSet(ImagePixel(*flat(1).pixels.shape, flat(1).pixels.dtype))
+        loader = ImageLoader(
+            "toy",
+            answer,
+            metadata=lambda ids, _: {each: known if each.rest == "2" else ModuleSet() for each in ids},
+        )
+        with make_session({"toy": loader}) as session:
+            volume = session.load_volume("streaming:a", image_ids=["toy:1", "toy:2", "toy:3"])
+
+        assert volume.array[:, 0, 0].tolist() == [1, 2, 3]
+        assert sorted(asked) == ["1", "2", "3"]
 
     def test_errors_is_raise_or_collect(self) -> None:
         """A misspelt wish is refused."""

@@ -12,6 +12,7 @@ from loadstone.events import LoadFinished, LoadStarted, VolumeCached, VolumeEvic
 from loadstone.hookspecs import ImageStack, VoxelSource
 from loadstone.ids import ImageId
 from loadstone.image_requests import is_image, load_modules
+from loadstone.metadata import ImagePixel
 from loadstone.settings import memory_limit
 from loadstone.volume.assembly import Assembly
 from loadstone.volume.describing import NoMemory, describe, the_only
@@ -22,11 +23,12 @@ from loadstone.volume.unannounced import UnannouncedImages
 from loadstone.volume.volume import Volume
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Hashable, Sequence
 
     from loadstone.hookspecs import ImageLoader, VolumeLoader
     from loadstone.ids import VolumeId
     from loadstone.image import LoaderInfo
+    from loadstone.metadata import Modules
     from loadstone.session import Session
     from loadstone.shared_load import SharedLoad
     from loadstone.volume.wish import VolumeWish
@@ -175,10 +177,11 @@ class VolumeLoading:
         ids = [ImageId(each) for each in chosen.image_ids]
         if len({each.scheme for each in ids}) > 1:
             raise InvalidIdError("its images have several schemes", source=self.volume_id)
+        modules: Sequence[Modules]
         if self.session.registry.image_loader(ids[0].scheme).record.metadata is None:
             modules = images.modules(ids)
         else:
-            modules = load_modules(self.session, ids, context)
+            modules = _with_sizes(ids, load_modules(self.session, ids, context), images)
         modules = self.session.metadata.overriding(ids, modules)
         return plan_of_stack(chosen, modules, self.wish.options, self.wish.policy)
 
@@ -190,6 +193,17 @@ class VolumeLoading:
         else:
             record = registry.image_loader(ImageId(chosen.image_ids[0]).scheme).record
         self.wish.options.refuse_unknown(record.values, record.options, self.volume_id)
+
+
+def _with_sizes(
+    ids: Sequence[ImageId], modules: Sequence[Modules], images: UnannouncedImages
+) -> Sequence[Modules]:
+    """Load those images of which the metadata does not even tell the size, such as pictures on a server."""
+    unknown = [each for each, module in zip(ids, modules, strict=True) if module.get(ImagePixel) is None]
+    if not unknown:
+        return modules
+    found = dict(zip(unknown, images.modules(unknown), strict=True))
+    return [found.get(each, module) for each, module in zip(ids, modules, strict=True)]
 
 
 def _refuse_beyond_memory(plan: VolumePlan) -> None:

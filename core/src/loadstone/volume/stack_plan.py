@@ -105,7 +105,8 @@ def _refuse_mosaic(stack: ImageStack) -> None:
 def _slice_axis(planes: Sequence[ImagePlane]) -> str:
     """Name what the images follow each other along: slices in space, or frames that nobody places."""
     placed = len(planes) == 1 or any(each.image_position_patient is not None for each in planes)
-    return "k" if placed else "frame"
+    apart = all(each.spacing_between_slices is not None for each in planes)
+    return "k" if placed or apart else "frame"
 
 
 def _pixel(modules: Modules, image_id: str) -> ImagePixel:
