@@ -82,12 +82,12 @@ def exif(orientation: int, order: str = ">") -> bytes:
     return magic + struct.pack(order + "IHHHIHHI", 8, 1, 0x0112, 3, 1, orientation, 0, 0)
 
 
-def header_of(data: bytes) -> WebHeader:
-    return read_header(BytesIO(data), verify=True, source="test")
+def header_of(data: bytes, *formats: str) -> WebHeader:
+    return read_header(BytesIO(data), verify=True, source="test", formats=frozenset(formats))
 
 
-def pixels_of(data: bytes) -> npt.NDArray[Any]:
-    header = header_of(data)
+def pixels_of(data: bytes, *formats: str) -> npt.NDArray[Any]:
+    header = header_of(data, *formats)
     pixels = np.full(header.shape, 77, header.dtype)
     decode(data, header, pixels, source="test")
     return pixels

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from io import BytesIO
 from typing import Any
 
@@ -153,6 +154,39 @@ def test_a_truncated_lossless_file_is_refused(cut: int) -> None:
 
     with pytest.raises(IntegrityError, match="truncated"):
         header_of(data[:-cut])
+
+
+def test_the_icc_profile_is_kept() -> None:
+    """A profile of several segments is put together; one with a missing segment is none."""
+    profile = bytes(range(256)) * 500
+    data = jpeg(icc_profile=profile)
+    last = data.rindex(b"ICC_PROFILE\0")
+
+    assert header_of(data).icc_profile == profile
+    assert header_of(data[:last] + b"x" + data[last + 1 :]).icc_profile is None
+    assert header_of(jpeg()).icc_profile is None
+
+
+@pytest.mark.parametrize(
+    ("unit", "spacing"), [(1, (25.4 / 100, 25.4 / 200)), (2, (10 / 100, 10 / 200)), (0, None), (7, None)]
+)
+def test_the_print_density_is_told(unit: int, spacing: tuple[float, float] | None) -> None:
+    """Dots per inch or centimetre become a distance of rows and of columns in mm; a ratio is none."""
+    data = bytearray(jpeg(dpi=(200, 100)))
+    assert data[6:11] == b"JFIF\0"
+    data[13] = unit
+
+    assert header_of(bytes(data)).print_spacing == spacing
+
+
+def test_the_print_density_turns_with_the_picture() -> None:
+    """Rows and columns change places where the picture is turned."""
+    tags = Image.Exif()
+    tags[0x0112] = 6
+    header = header_of(jpeg(dpi=(200, 100), exif=tags))
+
+    assert header.print_spacing == (25.4 / 200, 25.4 / 100)
+    assert replace(header, upright=False).print_spacing == (25.4 / 100, 25.4 / 200)
 
 
 def test_what_follows_the_end_is_ignored() -> None:

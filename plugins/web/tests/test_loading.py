@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import base64
 import os
+import struct
 import subprocess
 import sys
+import zlib
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +13,7 @@ import pytest
 
 from loadstone import (
     FetchError,
+    GeometryError,
     IntegrityError,
     InvalidIdError,
     LimitError,
@@ -19,7 +22,8 @@ from loadstone import (
     UnsupportedError,
 )
 from loadstone.metadata import ImagePixel
-from loadstone.testing.faults import Answer, FaultServer
+from loadstone.testing.faults import Answer, FaultServer, redirect
+from loadstone.transport import BearerAuth
 from plugins.web.tests.builders import (
     SIGNATURE,
     by_pillow,
@@ -177,6 +181,118 @@ def test_a_file_that_is_written_anew_is_read_anew(session: Session, tmp_path: Pa
     written(tmp_path, png(GREY[:2]))
 
     assert session.load_image(image_id).rows == 2
+
+
+def test_the_orientation_is_kept_when_asked(session: Session, tmp_path: Path) -> None:
+    """Upright by default, as stored with ``orientation="keep"``; each is cached for itself."""
+    image_id = written(tmp_path, png(GREY, before=chunk(b"eXIf", exif(6))))
+    upright = session.load_image(image_id)
+    kept = session.load_image(image_id, options={"orientation": "keep"})
+
+    np.testing.assert_array_equal(upright.pixels, GREY[::-1].T)
+    np.testing.assert_array_equal(kept.pixels, GREY)
+    assert kept.header().orientation == 6
+    assert session.load_image(image_id).pixels.shape == upright.pixels.shape
+
+
+def test_another_format_is_opened_only_when_named(session: Session, tmp_path: Path) -> None:
+    """A TIFF behind any name is refused until the caller names its format; no other comes with it."""
+    image_id = written(tmp_path, by_pillow(GREY, "TIFF"))
+    with pytest.raises(UnsupportedError, match="TIFF"):
+        session.load_image(image_id)
+    with pytest.raises(UnsupportedError, match="TIFF"):
+        session.load_image(image_id, options={"formats": "GIF"})
+
+    image = session.load_image(image_id, options={"formats": "TIFF"})
+
+    np.testing.assert_array_equal(image.pixels, GREY)
+
+
+@pytest.mark.parametrize("option", ["format", "spacings"])
+def test_a_misspelt_option_is_refused(session: Session, tmp_path: Path, option: str) -> None:
+    """An option that nobody knows is an error that lists those that are known."""
+    with pytest.raises(UnsupportedError, match="formats, orientation, spacing"):
+        session.load_image(written(tmp_path, png(GREY)), options={option: 1})
+
+
+def test_spacing_comes_from_the_density_only_when_asked(session: Session, tmp_path: Path) -> None:
+    """A print size is no size of the thing in the picture."""
+    image_id = written(tmp_path, png(GREY, before=chunk(b"pHYs", struct.pack(">IIB", 4000, 2000, 1))))
+
+    assert session.load_image(image_id).pixel_spacing is None
+    assert session.load_image(image_id, options={"spacing": "print"}).pixel_spacing == (0.5, 0.25)
+    assert session.load_image(image_id, options={"spacing": (3, 2)}).pixel_spacing == (3.0, 2.0)
+
+
+@pytest.fixture(params=["files", "urls"])
+def slices(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[list[str]]:
+    """Three slices, which are 2, 0, 1 all over, in this order."""
+    pictures = [png(np.full((3, 4), value, np.uint16)) for value in (2, 0, 1)]
+    if request.param == "files":
+        yield [written(tmp_path, data, f"{at}.png") for at, data in enumerate(pictures)]
+        return
+    with FaultServer() as server:
+        yield [f"web:{server.plan(f'/{at}.png', Answer(body=data))}" for at, data in enumerate(pictures)]
+
+
+def test_a_list_of_pictures_is_a_volume_in_its_order(session: Session, slices: list[str]) -> None:
+    """Without spacing the geometry is unknown, which is no error; the order is that of the list."""
+    volume = session.load_volume("web:pictures", image_ids=slices)
+
+    assert volume.array[:, 0, 0].tolist() == [2, 0, 1]
+    assert (volume.axes, volume.spacing) == (("frame", "j", "i"), (None, None, None))
+    with pytest.raises(GeometryError):
+        volume.affine()
+
+
+def test_the_spacing_of_a_volume_is_the_callers(session: Session, slices: list[str]) -> None:
+    """With the caller's spacing the size of a voxel is known; where it lies is still nobody's guess."""
+    volume = session.load_volume("web:pictures", image_ids=slices, options={"spacing": (3, 2, 1)})
+
+    assert volume.array[:, 0, 0].tolist() == [2, 0, 1]
+    assert (volume.axes, volume.spacing) == (("k", "j", "i"), (1.0, 2.0, 3.0))
+    assert volume.image(1).pixel_spacing == (2.0, 1.0)
+    with pytest.raises(GeometryError):
+        volume.affine()
+
+
+def test_redirects_and_credentials_are_those_of_the_transport() -> None:
+    """A moved picture is followed, with the credentials of its origin."""
+    with FaultServer() as server, Session(auth={server.url(): BearerAuth("open")}) as session:
+        old = server.plan("/old.png", redirect(server.plan("/new.png", Answer(body=png(GREY)))))
+
+        np.testing.assert_array_equal(session.load_image(f"web:{old}").pixels, GREY)
+        assert [each.headers["authorization"] for each in server.requests] == ["Bearer open"] * 2
+
+
+EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"
+
+
+@pytest.mark.parametrize(
+    ("attack", "error"),
+    [
+        (EPS, UnsupportedError),
+        (SIGNATURE + EPS, LoadstoneError),
+        (
+            SIGNATURE + ihdr(16_384, 16_384, 8, 0) + chunk(b"IDAT", bytes(9)) + chunk(b"IEND", b""),
+            IntegrityError,
+        ),
+        (png(GREY, before=chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(2**24)))), LimitError),
+        (png(GREY, before=chunk(b"iCCP", b"a\0\0" + zlib.compress(bytes(2**24)))), LimitError),
+        (b"\xff\xd8\xff\xc0\0\x0b\x08\xff\xff\xff\xff\1\1\x11\0\xff\xda\0\2\xff\xd9", LimitError),
+    ],
+)
+def test_an_attack_gets_no_memory_and_leaves_nothing(
+    session: Session, tmp_path: Path, attack: bytes, error: type[LoadstoneError]
+) -> None:
+    """A typed error at once, nothing cached."""
+    session.load_image(written(tmp_path, png(GREY), "first.png"), cache=False)  # so that all is imported
+    image_id = written(tmp_path, attack)
+
+    with memory_growth_below(13 * 2**20), pytest.raises(error):
+        session.load_image(image_id)
+
+    assert session.cache.stats().kept == 0
 
 
 def test_the_plugin_imports_nothing_heavy() -> None:

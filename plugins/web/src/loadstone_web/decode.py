@@ -1,22 +1,23 @@
 """
-From the bytes of a PNG or JPEG to an array.
+From the bytes of an image file to an array.
 
-imagecodecs decodes all of them: it is exact where Pillow cuts 16 bits a sample to 8 or gets transparent grey
+imagecodecs decodes PNG and JPEG: it is exact where Pillow cuts 16 bits a sample to 8 or gets transparent grey
 of 4 bits wrong, refuses a PNG whose pixels end early where Pillow pads it, and reads 12-bit and lossless
 JPEG.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import imagecodecs
 import numpy as np
 import numpy.typing as npt
 
 from loadstone.errors import DecodeError, IntegrityError
-from loadstone_web import png
 from loadstone_web.exif import upright
+from loadstone_web.on_request import decode_on_request
+from loadstone_web.png_pixels import decode_png
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 __all__ = ["decode"]
 
 _GREY_ALPHA = 2
+_CMYK = 4
+
+_Decoder: TypeAlias = "Callable[[bytes, WebHeader, npt.NDArray[Any] | None], npt.NDArray[Any]]"
 
 
 def decode(data: bytes, header: WebHeader, out: npt.NDArray[Any], *, source: str) -> None:
@@ -40,7 +44,7 @@ def decode(data: bytes, header: WebHeader, out: npt.NDArray[Any], *, source: str
         What `read_header` made of it.
     out
         C-contiguous, with shape and dtype of the header: ``(rows, columns)`` grey, ``(rows, columns, 3)`` RGB
-        or ``(rows, columns, 4)`` RGBA; upright when done.
+        or ``(rows, columns, 4)`` RGBA; turned as the header has it when done.
     source
         What is decoded, for messages.
 
@@ -52,7 +56,7 @@ def decode(data: bytes, header: WebHeader, out: npt.NDArray[Any], *, source: str
         If the pixels are not those that the header describes.
     """
     try:
-        stored = _decoder(header)(data, out if header.orientation == 1 else None)
+        stored = _decoder(header)(data, header, out if header.turn == 1 else None)
     except Exception as error:  # decoders raise what they like: OSError, ValueError, UnicodeDecodeError
         raise DecodeError(
             f"the {header.format} ({header.kind}) cannot be decoded: {error}",
@@ -67,32 +71,32 @@ def decode(data: bytes, header: WebHeader, out: npt.NDArray[Any], *, source: str
             f"its header says {header.dtype} {header.stored_shape}",
             source=source,
         )
-    np.copyto(out, upright(stored, header.orientation))
+    np.copyto(out, upright(stored, header.turn))
 
 
-def _decoder(header: WebHeader) -> Callable[[bytes, npt.NDArray[Any] | None], npt.NDArray[Any]]:
+def _decoder(header: WebHeader) -> _Decoder:
     if header.format == "PNG":
         expanded = header.stored_samples == _GREY_ALPHA or (header.kind == "grey" and header.transparent)
-        return _grey_alpha_png if expanded else _png
-    return _cmyk_jpeg if header.stored_samples == 4 else _jpeg
+        return _grey_alpha_png if expanded else decode_png
+    if header.format == "JPEG":
+        return _cmyk_jpeg if header.stored_samples == _CMYK else _jpeg
+    return decode_on_request
 
 
-def _png(data: bytes, out: npt.NDArray[Any] | None) -> npt.NDArray[Any]:
-    # Without texts and profiles there is nothing to unpack, and nothing to warn about, but pixels
-    stored: npt.NDArray[Any] = imagecodecs.png_decode(png.essential(data), out=out)
-    return stored
+def _grey_alpha_png(data: bytes, header: WebHeader, out: npt.NDArray[Any] | None) -> npt.NDArray[Any]:
+    stored = decode_png(data, header, None)
+    if out is None:
+        return stored[..., [0, 0, 0, 1]]
+    out[..., :3], out[..., 3] = stored[..., :1], stored[..., 1]
+    return out
 
 
-def _grey_alpha_png(data: bytes, out: npt.NDArray[Any] | None) -> npt.NDArray[Any]:
-    return _png(data, None)[..., [0, 0, 0, 1]]
-
-
-def _jpeg(data: bytes, out: npt.NDArray[Any] | None) -> npt.NDArray[Any]:
+def _jpeg(data: bytes, _: WebHeader, out: npt.NDArray[Any] | None) -> npt.NDArray[Any]:
     stored: npt.NDArray[Any] = imagecodecs.jpeg8_decode(data, out=out)
     return stored
 
 
-def _cmyk_jpeg(data: bytes, out: npt.NDArray[Any] | None) -> npt.NDArray[Any]:
+def _cmyk_jpeg(data: bytes, *_: object) -> npt.NDArray[Any]:
     """Turn CMYK and YCCK, which all programs store inverted as Adobe does, into RGB."""
     stored: npt.NDArray[Any] = imagecodecs.jpeg8_decode(data)  # inverted: 255 is no ink
     ink = stored.astype(np.uint16)

@@ -1,4 +1,4 @@
-"""Which format bytes are in, told by the bytes: names and suffixes lie."""
+"""Which format a file is in, told by its bytes: names and suffixes lie."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from loadstone.errors import IntegrityError, UnsupportedError
 from loadstone_web import jpeg, png
+from loadstone_web.on_request import ON_REQUEST, read_header_on_request
 
 if TYPE_CHECKING:
     from loadstone_web.header import WebHeader
@@ -19,10 +20,6 @@ _PRINTABLE = string.printable.encode()
 
 _MAGIC = (
     (rb".{128}DICM", "a DICOM file"),  # first: its preamble may be the head of a TIFF image
-    (rb"GIF8[79]a", "a GIF image"),
-    (rb"RIFF....WEBP", "a WebP image"),
-    (rb"II\*\0|MM\0\*|II\+\0|MM\0\+", "a TIFF image"),
-    (rb"BM.{4}\0\0\0\0", "a BMP image"),
     (rb"%!PS|\xc5\xd0\xd3\xc6", "PostScript (EPS)"),
     (rb"%PDF-", "a PDF document"),
     (rb"8BPS", "a Photoshop document"),
@@ -40,6 +37,7 @@ _MAGIC = (
     (rb"\s*[\[{]\s*[\"\[{\]}]", "JSON"),
 )
 _KNOWN = tuple((re.compile(pattern, re.DOTALL | re.IGNORECASE), name) for pattern, name in _MAGIC)
+_DICOM = _KNOWN[0][0]
 
 
 def looks_like(head: bytes) -> str:
@@ -51,17 +49,29 @@ def looks_like(head: bytes) -> str:
     >>> looks_like(b"GIF89a")
     'a GIF image'
     """
-    for pattern, name in _KNOWN:
+    name = _on_request(head)
+    if name is not None:
+        return f"a {name} image"
+    for pattern, described in _KNOWN:
         if pattern.match(head):
-            return name
+            return described
     if not head[:64].translate(None, _PRINTABLE):
         return f"text that begins {head[:24].decode('ascii')!r}"
     return f"unknown, begins with {head[:8].hex(' ')}"
 
 
-def read_header(file: BinaryIO, *, verify: bool, source: str) -> WebHeader:
+def _on_request(head: bytes) -> str | None:
+    """Name the format if it is one of `ON_REQUEST`."""
+    if _DICOM.match(head):  # its preamble may be the head of a TIFF image
+        return None
+    return next((name for name, pattern in ON_REQUEST.items() if pattern.match(head)), None)
+
+
+def read_header(
+    file: BinaryIO, *, verify: bool, source: str, formats: frozenset[str] = frozenset()
+) -> WebHeader:
     """
-    Read the header of a PNG or JPEG file without decoding it.
+    Read the header of an image file without decoding it.
 
     Parameters
     ----------
@@ -71,6 +81,8 @@ def read_header(file: BinaryIO, *, verify: bool, source: str) -> WebHeader:
         Whether to check what can be checked without decoding: that the file is whole, and the checksums.
     source
         What is read, for messages.
+    formats
+        Which of `ON_REQUEST` are opened beside PNG and JPEG.
 
     Raises
     ------
@@ -97,8 +109,16 @@ def read_header(file: BinaryIO, *, verify: bool, source: str) -> WebHeader:
             source=source,
             hint="Transfer the file again in binary mode.",
         )
+    name = _on_request(head)
+    if name in formats:
+        return read_header_on_request(name, file, source=source)
     raise UnsupportedError(
-        f"neither PNG nor JPEG but {looks_like(head)}",
-        source=source,
-        hint="'web:' opens PNG and JPEG only, told by the bytes; use the scheme of that format.",
+        f"neither PNG nor JPEG but {looks_like(head)}", source=source, hint=_ways_out(name)
     )
+
+
+def _ways_out(name: str | None) -> str:
+    told = "'web:' opens PNG and JPEG only, told by the bytes"
+    if name is None:
+        return f"{told}; use the scheme of that format."
+    return f"{told}; if you trust it, ask for it: options={{'formats': {name!r}}}."

@@ -1,27 +1,29 @@
-"""What a PNG or JPEG file says about its pixels before they are decoded."""
+"""What an image file says about its pixels before they are decoded."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from loadstone.errors import LimitError
+from loadstone.errors import IntegrityError, LimitError
 
 __all__ = ["WebHeader", "check_limits"]
 
 _PHOTOMETRIC = {1: "MONOCHROME2", 3: "RGB", 4: "RGBA"}
 _UPRIGHT_SWAPS = frozenset({5, 6, 7, 8})
+_MOST_RATIO = 1032
+"""No deflate stream unpacks to more (two bits for a match of 258 bytes)."""
 
 
 @dataclass(frozen=True, slots=True)
 class WebHeader:
-    """The header of a PNG or JPEG file, and the array that it becomes."""
+    """The header of an image file, and the array that it becomes."""
 
     format: str
-    """``PNG`` or ``JPEG``."""
+    """``PNG``, ``JPEG``, or one of the formats that are opened on request."""
     stored_rows: int
     """Rows as stored, before `orientation` is applied."""
     stored_columns: int
@@ -41,19 +43,38 @@ class WebHeader:
     interlaced: bool = False
     """Whether the rows come in several passes."""
     orientation: int = 1
-    """EXIF orientation, 1 to 8; the array is upright."""
+    """EXIF orientation that the file records, 1 to 8."""
+    upright: bool = True
+    """Whether the array is turned as `orientation` says; else it lies as stored."""
     frames: int = 1
-    """Frames of an animated PNG; the array is the first."""
+    """Frames of an animation; the array is the first."""
+    icc_profile: bytes | None = field(default=None, repr=False)
+    """The colour profile that came with the image; the samples are as stored, not converted by it."""
+    deflated_bytes: int | None = None
+    """Bytes that the pixels take in the file, where they are packed by deflate."""
+    stored_print_spacing: tuple[float, float] | None = None
+    """Distance of stored rows and columns in mm when printed at the density of the file (pHYs, JFIF)."""
+
+    @property
+    def turn(self) -> int:
+        """The orientation that the array is turned by, 1 to 8."""
+        return self.orientation if self.upright else 1
+
+    @property
+    def print_spacing(self) -> tuple[float, float] | None:
+        """Distance of rows and columns of the array in mm when printed; None where no density is recorded."""
+        spacing = self.stored_print_spacing
+        return spacing[::-1] if spacing and self.turn in _UPRIGHT_SWAPS else spacing
 
     @property
     def rows(self) -> int:
-        """Rows of the upright image."""
-        return self.stored_columns if self.orientation in _UPRIGHT_SWAPS else self.stored_rows
+        """Rows of the array."""
+        return self.stored_columns if self.turn in _UPRIGHT_SWAPS else self.stored_rows
 
     @property
     def columns(self) -> int:
-        """Columns of the upright image."""
-        return self.stored_rows if self.orientation in _UPRIGHT_SWAPS else self.stored_columns
+        """Columns of the array."""
+        return self.stored_rows if self.turn in _UPRIGHT_SWAPS else self.stored_columns
 
     @property
     def pixels(self) -> int:
@@ -72,7 +93,7 @@ class WebHeader:
 
     @property
     def stored_shape(self) -> tuple[int, ...]:
-        """Shape of the array before it is turned upright."""
+        """Shape of the array before it is turned."""
         plane = (self.stored_rows, self.stored_columns)
         return plane if self.samples == 1 else (*plane, self.samples)
 
@@ -84,12 +105,14 @@ class WebHeader:
 
 def check_limits(header: WebHeader, *, max_pixels: int, max_bytes: int, source: str) -> None:
     """
-    Refuse an image that is larger than the settings allow, before anything is allocated for it.
+    Refuse an image that is larger than the settings allow or than its file can hold, before memory is taken.
 
     Raises
     ------
     LimitError
         If the header says more than `max_pixels` pixels or `max_bytes` bytes.
+    IntegrityError
+        If the packed pixels cannot be as many as the header says.
     """
     size = f"{header.columns} x {header.rows}"
     if header.pixels > max_pixels:
@@ -105,4 +128,12 @@ def check_limits(header: WebHeader, *, max_pixels: int, max_bytes: int, source: 
             f"more than max_image_bytes={max_bytes:,}",
             source=source,
             hint="Raise max_image_bytes (LOADSTONE_MAX_IMAGE_BYTES) if the image is trusted.",
+        )
+    stored_bytes = header.pixels * header.stored_samples * header.stored_bits // 8
+    if header.deflated_bytes is not None and stored_bytes > header.deflated_bytes * _MOST_RATIO:
+        raise IntegrityError(
+            f"the {header.format} header says {size} pixels, "
+            f"more than {header.deflated_bytes:,} bytes of pixel data unpack to",
+            source=source,
+            hint="Fetch it again.",
         )

@@ -40,12 +40,17 @@ _OTHER_PROCESSES = {
     0xF7: "JPEG-LS",
 }
 _LOSSLESS = 0xC3
-_APP1, _START_OF_SCAN, _END_OF_IMAGE = 0xE1, 0xDA, 0xD9
+_APP0, _APP1, _APP2, _START_OF_SCAN, _END_OF_IMAGE = 0xE0, 0xE1, 0xE2, 0xDA, 0xD9
 _BARE = frozenset({0x01, *range(0xD0, 0xD9)})
 """Markers without a length."""
 _EXIF = b"Exif\0\0"
-_MARKER = re.compile(rb"\xff+([^\x00\xff])")
-_IN_SCAN = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])")
+_ICC = b"ICC_PROFILE\0"
+_JFIF = b"JFIF\0"
+_MILLIMETRES = {1: 25.4, 2: 10.0}
+"""Unit of a JFIF density (T.871 10.1), per which there are so many dots."""
+# Fill bytes, any number of FF, may stand in front; a pattern that begins with a single byte is found fast.
+_MARKER = re.compile(rb"\xff([^\x00\xff])")
+_IN_SCAN = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")
 """In entropy-coded data FF is followed by 00 or a restart marker; anything else ends the scan."""
 _MOST_HEAD_BYTES = 2**26
 
@@ -80,10 +85,10 @@ def read_header(file: BinaryIO, *, verify: bool, source: str) -> WebHeader:
     """
     data = file.read() if verify else file.read(_MOST_HEAD_BYTES)
     frame: _Segment | None = None
-    orientation = 1
+    extras = _Extras()
     for segment in _segments(data, source):
-        if segment.marker == _APP1 and segment.payload.startswith(_EXIF):
-            orientation = orientation_of(segment.payload[len(_EXIF) :])
+        if segment.marker in {_APP0, _APP1, _APP2}:
+            extras.add(segment)
         elif segment.marker in _PROCESSES or segment.marker in _OTHER_PROCESSES:
             frame = frame or segment
         elif segment.marker == _START_OF_SCAN:
@@ -92,7 +97,45 @@ def read_header(file: BinaryIO, *, verify: bool, source: str) -> WebHeader:
             break
     if frame is None:
         raise DecodeError("the JPEG begins its pixels without a frame header", source=source)
-    return _header(frame, orientation, source)
+    return _header(frame, extras, source)
+
+
+class _Extras:
+    """What stands beside the pixels: orientation, density, colour profile."""
+
+    def __init__(self) -> None:
+        self.orientation = 1
+        self.print_spacing: tuple[float, float] | None = None
+        self._icc: dict[int, bytes] = {}
+        self._icc_pieces = 0
+
+    def add(self, segment: _Segment) -> None:
+        """Take what an application segment says, if it is one that is known."""
+        payload = segment.payload
+        if segment.marker == _APP0 and payload.startswith(_JFIF):
+            self.print_spacing = _print_spacing(payload)
+        elif segment.marker == _APP1 and payload.startswith(_EXIF):
+            self.orientation = orientation_of(payload[len(_EXIF) :])
+        elif segment.marker == _APP2 and payload.startswith(_ICC) and len(payload) > len(_ICC) + 1:
+            number, self._icc_pieces = payload[len(_ICC) : len(_ICC) + 2]
+            self._icc[number] = payload[len(_ICC) + 2 :]
+
+    @property
+    def icc_profile(self) -> bytes | None:
+        """The colour profile, joined from its numbered pieces (ICC.1 B.4); None where one is missing."""
+        numbers = range(1, self._icc_pieces + 1)
+        if not numbers or set(numbers) != set(self._icc):
+            return None
+        return b"".join(self._icc[number] for number in numbers)
+
+
+def _print_spacing(jfif: bytes) -> tuple[float, float] | None:
+    """Return the distance of rows and of columns in mm; None where only their ratio is recorded."""
+    if len(jfif) < 12:
+        return None
+    millimetres = _MILLIMETRES.get(jfif[7])
+    across, down = int.from_bytes(jfif[8:10], "big"), int.from_bytes(jfif[10:12], "big")
+    return (millimetres / down, millimetres / across) if millimetres and across and down else None
 
 
 def _segments(data: bytes, source: str) -> Iterator[_Segment]:
@@ -132,7 +175,7 @@ def _truncated(data: bytes, source: str) -> IntegrityError:
     )
 
 
-def _header(frame: _Segment, orientation: int, source: str) -> WebHeader:
+def _header(frame: _Segment, extras: _Extras, source: str) -> WebHeader:
     process = _PROCESSES.get(frame.marker)
     if process is None:
         raise UnsupportedError(
@@ -158,7 +201,9 @@ def _header(frame: _Segment, orientation: int, source: str) -> WebHeader:
         stored_samples=components,
         kind=process,
         interlaced="progressive" in process,
-        orientation=orientation,
+        orientation=extras.orientation,
+        icc_profile=extras.icc_profile,
+        stored_print_spacing=extras.print_spacing,
     )
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from io import BytesIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from loadstone.image import Image
 from loadstone.metadata import ImagePixel, ModuleSet
 from loadstone_web import sources
+from loadstone_web.asked import Asked
 from loadstone_web.decode import decode
 from loadstone_web.formats import read_header
 from loadstone_web.header import WebHeader, check_limits
@@ -24,16 +26,17 @@ __all__ = ["describe", "load"]
 
 def load(image_id: ImageId, context: LoadContext) -> Image:
     """
-    Load one PNG or JPEG.
+    Load one image.
 
-    The pixels are upright: grey, RGB or RGBA. Spacing is unknown: densities in such files are print sizes.
+    The pixels are grey, RGB or RGBA, and upright unless the caller wants them as stored. Spacing is unknown
+    unless the caller gives it, or asks for the density in the file, which is a print size.
 
     Raises
     ------
     FetchError
         If the bytes cannot be had.
     UnsupportedError
-        If they are neither PNG nor JPEG.
+        If they are neither PNG nor JPEG, nor of a format that the caller named.
     IntegrityError
         If they are truncated or damaged.
     DecodeError
@@ -42,17 +45,18 @@ def load(image_id: ImageId, context: LoadContext) -> Image:
         If the header says more pixels than the settings allow.
     """
     source = sources.label(image_id)
+    asked = Asked.of(context.options)
     data = sources.read(image_id, context)
     context.raise_if_cancelled()
     with context.computing():
-        header = read_header(BytesIO(data), verify=True, source=source)
-        _check(header, context, source)
+        header = _header(BytesIO(data), context, asked, source, verify=True)
         pixels = context.allocate(header.shape, header.dtype)
         decode(data, header, pixels, source=source)
     return Image(
         pixels,
         photometric_interpretation=header.photometric_interpretation,
         bits_stored=header.bits,
+        plane=asked.plane(header),
         header=lambda: header,
     )
 
@@ -74,11 +78,11 @@ def describe(image_ids: Sequence[ImageId], context: LoadContext) -> Mapping[Imag
 def _modules(image_id: ImageId, context: LoadContext) -> ModuleSet:
     if sources.is_remote(image_id):
         return ModuleSet()
-    source = sources.label(image_id)
+    asked = Asked.of(context.options)
     with sources.opened(image_id, context) as file:
-        header = read_header(file, verify=False, source=source)
-    _check(header, context, source)
+        header = _header(file, context, asked, sources.label(image_id), verify=False)
     return ModuleSet(
+        asked.plane(header),
         ImagePixel(
             rows=header.rows,
             columns=header.columns,
@@ -86,10 +90,12 @@ def _modules(image_id: ImageId, context: LoadContext) -> ModuleSet:
             samples_per_pixel=header.samples,
             photometric_interpretation=header.photometric_interpretation,
             bits_stored=header.bits,
-        )
+        ),
     )
 
 
-def _check(header: WebHeader, context: LoadContext, source: str) -> None:
+def _header(file: BinaryIO, context: LoadContext, asked: Asked, source: str, *, verify: bool) -> WebHeader:
+    header = read_header(file, verify=verify, source=source, formats=asked.formats)
     settings = context.settings
     check_limits(header, max_pixels=settings.max_pixels, max_bytes=settings.max_image_bytes, source=source)
+    return replace(header, upright=asked.upright)

@@ -35,6 +35,7 @@ def loadstone_image_loaders() -> Iterable[ImageLoader]:
             "web",
             load=_load,
             metadata=_describe,
+            options=frozenset({"formats", "orientation", "spacing"}),
             summary="PNG and JPEG from a path, an http(s) URL or a data: URL",
         )
     ]

@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import struct
 import zlib
-from io import SEEK_END, BytesIO
+from dataclasses import replace
+from io import SEEK_END
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 
 from loadstone.errors import DecodeError, IntegrityError
 from loadstone_web.exif import orientation_of
 from loadstone_web.header import WebHeader
+from loadstone_web.packed import PackedTexts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["SIGNATURE", "Chunk", "chunks", "essential", "read_header"]
+__all__ = ["SIGNATURE", "Chunk", "chunks", "read_header"]
 
 SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 
@@ -33,7 +35,7 @@ _KINDS = {
 }
 """Colour type to its name, stored samples and legal bit depths (table 12 of the specification)."""
 
-_WANTED = frozenset({b"IHDR", b"tRNS", b"eXIf", b"acTL"})
+_WANTED = frozenset({b"IHDR", b"tRNS", b"eXIf", b"acTL", b"pHYs"})
 _CRITICAL = frozenset({b"IHDR", b"PLTE", b"IDAT", b"IEND"})
 _MOST_BYTES = 2**31 - 1
 _EXIF_MOST_BYTES = 2**16
@@ -78,17 +80,6 @@ def chunks(file: BinaryIO, *, source: str) -> Iterator[Chunk]:
         offset = end
 
 
-def essential(data: bytes) -> bytes:
-    """Return the same PNG without the chunks that do not change pixels (texts, profiles, times)."""
-    with_pixels = _CRITICAL | {b"tRNS"}
-    kept = [
-        data[chunk.offset - 8 : chunk.offset + chunk.length + 4]
-        for chunk in chunks(BytesIO(data), source="")
-        if chunk.kind in with_pixels
-    ]
-    return b"".join((SIGNATURE, *kept))
-
-
 def read_header(file: BinaryIO, *, verify: bool, source: str) -> WebHeader:
     """
     Read what `WebHeader` holds.
@@ -108,21 +99,28 @@ def read_header(file: BinaryIO, *, verify: bool, source: str) -> WebHeader:
         If the file is truncated or a checksum is wrong.
     DecodeError
         If ``IHDR`` makes no sense.
+    LimitError
+        If its texts or its profile unpack to more than any has.
     """
     found: dict[bytes, bytes] = {}
     kinds: set[bytes] = set()
+    packed = PackedTexts(source)
+    pixel_bytes = 0
     for chunk in chunks(file, source=source):
         if not kinds and chunk.kind != b"IHDR":
             raise DecodeError("the first chunk of the PNG is not IHDR", source=source)
         kinds.add(chunk.kind)
+        pixel_bytes += chunk.length if chunk.kind == b"IDAT" else 0
         if verify and chunk.kind in _CRITICAL:
             _check_sum(file, chunk, source)
         if chunk.kind in _WANTED and chunk.kind not in found:
             file.seek(chunk.offset)
             found[chunk.kind] = file.read(min(chunk.length, _EXIF_MOST_BYTES))
+        elif chunk.kind in packed.kinds:
+            packed.add(file, chunk)
     if b"IDAT" not in kinds:
         raise IntegrityError("the PNG has no pixel data (no IDAT chunk)", source=source)
-    return _header(found, source)
+    return replace(_header(found, packed.icc_profile, source), deflated_bytes=pixel_bytes)
 
 
 def _check_sum(file: BinaryIO, chunk: Chunk, source: str) -> None:
@@ -143,7 +141,7 @@ def _check_sum(file: BinaryIO, chunk: Chunk, source: str) -> None:
         )
 
 
-def _header(found: dict[bytes, bytes], source: str) -> WebHeader:
+def _header(found: dict[bytes, bytes], icc_profile: bytes | None, source: str) -> WebHeader:
     ihdr = found[b"IHDR"]
     if len(ihdr) != _IHDR_BYTES:
         raise DecodeError(f"the PNG chunk IHDR has {len(ihdr)} bytes, not {_IHDR_BYTES}", source=source)
@@ -173,6 +171,8 @@ def _header(found: dict[bytes, bytes], source: str) -> WebHeader:
         interlaced=bool(interlace),
         orientation=orientation_of(found.get(b"eXIf", b"")),
         frames=_frames(found.get(b"acTL", b"")),
+        icc_profile=icc_profile,
+        stored_print_spacing=_print_spacing(found.get(b"pHYs", b"")),
     )
 
 
@@ -185,3 +185,11 @@ def _samples(colour: int, *, transparent: bool) -> int:
 
 def _frames(actl: bytes) -> int:
     return max(1, int.from_bytes(actl[:4], "big")) if len(actl) == 8 else 1
+
+
+def _print_spacing(phys: bytes) -> tuple[float, float] | None:
+    """Return the distance of rows and of columns in mm; None where only their ratio is recorded."""
+    if len(phys) != 9:
+        return None
+    across, down, unit = struct.unpack(">IIB", phys)  # pixels per metre
+    return (1000 / down, 1000 / across) if unit == 1 and across and down else None
