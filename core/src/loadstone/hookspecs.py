@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from loadstone.context import LoadContext
     from loadstone.events import LoadFinished
-    from loadstone.geometry import Axis, Finding
+    from loadstone.geometry import Axis, Finding, GeometryReport
     from loadstone.ids import ImageId, VolumeId
     from loadstone.image import Image
     from loadstone.transport import HttpRequest
@@ -140,6 +140,8 @@ class ImageStack:
     """For each image its index on each of `coordinates`; where it lies along k, its position says."""
     sparse: bool = False
     """Whether images may be left out because all their voxels are 0, as in segmentations."""
+    geometry: GeometryReport | None = None
+    """What sorting the images has shown, for `scan`; None: it looks at the metadata of all of them."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

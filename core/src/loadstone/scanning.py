@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from typing import TYPE_CHECKING, Final, overload
 
@@ -143,12 +143,20 @@ def _of_source(source: VoxelSource, context: LoadContext) -> SeriesInfo:
 
 def _of_stack(stack: ImageStack, context: LoadContext) -> SeriesInfo:
     modules: Sequence[Modules] = ()
+    # The first image tells the size of all: a loader that has sorted them has put equal ones together.
+    sorted_already = stack.geometry is not None and not stack.coordinates
+    looked_at = replace(stack, image_ids=stack.image_ids[:1]) if sorted_already else stack
     try:
-        modules = load_modules(context.session, [ImageId(each) for each in stack.image_ids], context)
-        plan = plan_of_stack(stack, modules, context.options, _LOOK_ONLY)
+        modules = load_modules(context.session, [ImageId(each) for each in looked_at.image_ids], context)
+        plan = plan_of_stack(looked_at, modules, context.options, _LOOK_ONLY)
     except LoadstoneError as error:
         return _refused(stack, modules, error)
-    return _info(stack, modules[0].get(GeneralSeries), plan)
+    info = _info(stack, modules[0].get(GeneralSeries), plan)
+    if stack.geometry is None or not sorted_already:
+        return info
+    count = len(stack.image_ids)
+    findings = stack.geometry.adding(*stack.findings).findings
+    return replace(info, shape=(count, *plan.shape[1:]), nbytes=count * plan.nbytes, findings=findings)
 
 
 def _info(volume: ImageStack | VoxelSource, series: GeneralSeries | None, plan: VolumePlan) -> SeriesInfo:

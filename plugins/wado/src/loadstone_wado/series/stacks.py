@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from loadstone import GeometryPolicy, ImageStack, InvalidIdError
-from loadstone.geometry import Finding, FindingKind, arrange, split_stacks
+from loadstone.geometry import Finding, FindingKind, GeometryReport, arrange, split_stacks
 from loadstone.transport import redact
 from loadstone_wado import tags
 from loadstone_wado.ids import Selection
@@ -56,6 +56,8 @@ class _Group:
     """How many its series has."""
     images: tuple[_Image, ...]
     """Sorted by position."""
+    report: GeometryReport
+    """What sorting them has shown."""
 
 
 def stacks_of(
@@ -124,8 +126,8 @@ def _by_series(members: Sequence[Member]) -> dict[str, list[Member]]:
 
 def _groups(uid: str, members: list[Member]) -> Iterator[_Group]:
     parts = [part for images in _arrays(members) for part in _split(images)]
-    for number, images in enumerate(parts, 1):
-        yield _Group(uid, number, len(parts), images)
+    for number, (images, report) in enumerate(parts, 1):
+        yield _Group(uid, number, len(parts), images, report)
 
 
 def _arrays(members: list[Member]) -> Iterable[list[_Image]]:
@@ -143,21 +145,21 @@ def _arrays(members: list[Member]) -> Iterable[list[_Image]]:
     return [*single.values(), *several]
 
 
-def _split(images: list[_Image]) -> Iterator[tuple[_Image, ...]]:
+def _split(images: list[_Image]) -> Iterator[tuple[tuple[_Image, ...], GeometryReport]]:
     """Divide images by where they lie, and sort them."""
     planes = [member.instance.frame(number).plane for member, number in images]
     layouts = [member.instance.layout for member, _ in images]
     for indices in split_stacks(planes, [(each.rows, each.columns) for each in layouts]):
         rows, columns = layouts[indices[0]].rows, layouts[indices[0]].columns
-        order = arrange([planes[index] for index in indices], rows, columns, _TAKE_AS_IT_IS).order
-        yield tuple(images[indices[place]] for place in order)
+        arranged = arrange([planes[index] for index in indices], rows, columns, _TAKE_AS_IT_IS)
+        yield tuple(images[indices[place]] for place in arranged.order), arranged.report
 
 
 def _image_stack(group: _Group, name: str, findings: tuple[Finding, ...]) -> ImageStack:
     ids = tuple(member.image_id(frame) for member, frame in group.images)
     if any("MOSAIC" in member.instance.image_type for member, _ in group.images):
         findings = (*findings, _MOSAIC)
-    return ImageStack(name, ids, _description(group), findings)
+    return ImageStack(name, ids, _description(group), findings, geometry=group.report)
 
 
 def _description(group: _Group) -> str:
