@@ -167,22 +167,29 @@ class Cache:
         self._hits = self._misses = self._evictions = 0
         self._closed = False
 
-    def get(self, key: Hashable) -> Any | None:  # noqa: ANN401 - the key's maker knows the type
+    def get(self, key: Hashable, elsewhere: Callable[[Hashable], Any] = lambda _: None) -> Any | None:  # noqa: ANN401 - the key's maker knows the type
         """
-        Return what is kept under `key` and mark it as used, or None.
+        Return what is kept under `key` and mark it as used, or what is found `elsewhere`, or None.
 
         An entry whose local files have changed since is dropped. An evicted one that somebody still holds is
         found.
         """
         with self._lock:
             value, files = self._find(key)
-            if not files:
-                return self._counted(value)
-        fresh = all(state.current() for state in files)
-        if not fresh:
+            if value is not None and not files:
+                self._hits += 1
+                return value
+        if not all(state.current() for state in files):
             self.remove(key, value)
+            value = None
+        if value is None:
+            value = elsewhere(key)
         with self._lock:
-            return self._counted(value if fresh else None)
+            if value is None:
+                self._misses += 1
+            else:
+                self._hits += 1
+        return value
 
     def _find(self, key: Hashable) -> tuple[Any, Sequence[FileState]]:
         entry = self._entries.get(key)
@@ -191,13 +198,6 @@ class Cache:
             return entry.value, entry.files
         value = self._evicted.get(key)
         return value, () if value is None else self._evicted_files.get(value, ())
-
-    def _counted(self, value: Any) -> Any:  # noqa: ANN401 - as get
-        if value is None:
-            self._misses += 1
-        else:
-            self._hits += 1
-        return value
 
     def get_pinned(self, key: Hashable) -> Any | None:  # noqa: ANN401 - as get
         """
@@ -240,6 +240,17 @@ class Cache:
         """Return what is kept under `key`, looking no further and counting nothing."""
         entry = self._entries.get(key)
         return None if entry is None else entry.value
+
+    def touch(self, key: Hashable) -> None:
+        """Mark an entry as used, if there is one."""
+        with self._lock:
+            if key in self._entries:
+                self._entries.move_to_end(key)
+
+    def keys(self, kind: str) -> list[Any]:
+        """Return the keys that are tuples which begin with `kind`, least recently used first."""
+        with self._lock:
+            return [key for key in self._entries if isinstance(key, tuple) and key[0] == kind]
 
     def __contains__(self, key: Hashable) -> bool:
         """Say whether there is an entry, without marking it as used."""

@@ -23,7 +23,15 @@ if TYPE_CHECKING:
     from loadstone.settings import Settings
     from loadstone.shared_load import SharedLoad
 
-__all__ = ["ImageMemory", "answered", "checked_image", "closing_at_once", "finished_image", "readonly"]
+__all__ = [
+    "ImageMemory",
+    "answered",
+    "checked_image",
+    "closing_at_once",
+    "finished_image",
+    "plan_for",
+    "readonly",
+]
 
 GREY, COLOR = 2, 3
 
@@ -180,6 +188,19 @@ def checked_image(image: object, identity: str) -> Image:
     return image
 
 
+def plan_for(image: Image, options: LoadOptions) -> pixels.ScalePlan:
+    """Return how an image of its own is scaled."""
+    return pixels.scale_plan(
+        image.pixels.dtype,
+        image.slope,
+        image.intercept,
+        bits_stored=image.bits_stored,
+        dtype=options.dtype,
+        scaled=options.scaled and not image.scaled,
+        colour=image.pixels.ndim == COLOR,
+    )
+
+
 def finished_image(
     image: Image,
     identity: str,
@@ -191,15 +212,7 @@ def finished_image(
 ) -> Image:
     """Return the image as the caller gets it: scaled, with identity, read-only."""
     stored = image.pixels
-    plan = pixels.scale_plan(
-        stored.dtype,
-        image.slope,
-        image.intercept,
-        bits_stored=image.bits_stored,
-        dtype=options.dtype,
-        scaled=options.scaled and not image.scaled,
-        colour=stored.ndim == COLOR,
-    )
+    plan = plan_for(image, options)
     if plan.in_place and stored.flags.c_contiguous and memory.gave(stored):
         result = _scaled_in_place(plan, stored, memory)
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict
 
 from loadstone.boundary import typed_error
 from loadstone.context import LoadContext
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 __all__ = ["ImageKey", "ImageRequest", "image_key", "is_image", "load_modules", "request_image"]
 
 
-ImageKey = tuple[str, "Hashable", str, "LoadOptions"]
-"""What is the same for requests that give the same pixels: ``"image"``, whose it is, its name, the options."""
+ImageKey: TypeAlias = "tuple[str, object, str, LoadOptions]"
+"""What requests that give the same pixels have in common: ``"image"``, whose it is, its name, the options."""
 
 
 class ImageRequest(TypedDict):

@@ -13,7 +13,9 @@ import numpy.typing as npt
 from loadstone import pixels
 from loadstone.errors import LimitError
 from loadstone.image import Image, LoaderInfo, Quality
+from loadstone.image_loading import plan_for
 from loadstone.permits import Gate
+from loadstone.volume.adoption import holds_exactly
 from loadstone.volume.block import Block
 from loadstone.volume.scratch import Scratch
 
@@ -84,6 +86,8 @@ class Assembly:
         self.errors: tuple[LoadstoneError, ...] = ()
         self._index_of = {image_id: index for index, image_id in enumerate(plan.image_ids)}
         self._templates: list[Image | None] = [None] * plan.count
+        self._alone: list[np.dtype[Any] | None] = [plan.dtype] * plan.count
+        self._known_alone: dict[Hashable, np.dtype[Any]] = {}
         self._lock = threading.Lock()
         self._gate = Gate(1)
         self._done = len(empty)
@@ -143,11 +147,43 @@ class Assembly:
             return index
         finally:
             self.scratch.free(image_id)
+        self._alone[index] = self._dtype_alone(image)
         # A view of the block may stay; anything else would keep its memory.
         in_place = image.pixels.base is self.block.array
         self._templates[index] = image if in_place else replace(image, pixels=_NO_PIXELS)
         self.finish(index)
         return index
+
+    def _dtype_alone(self, image: Image) -> np.dtype[Any]:
+        """Return the dtype that an image has when it is loaded by itself."""
+        kind = image.pixels.dtype, image.slope, image.intercept, image.bits_stored, image.scaled
+        if kind not in self._known_alone:
+            self._known_alone[kind] = plan_for(image, self.options).dtype
+        return self._known_alone[kind]
+
+    def adopt(self, index: int, image: Image, *, is_same: bool) -> bool:
+        """
+        Copy a finished image into its slice, if that gives what loading it would; say whether it did.
+
+        `is_same` says whether it was loaded with the same options, so that its dtype is the one it has alone.
+        """
+        into = self.block.slices[index]
+        fits = image.quality >= FULL and image.pixels.shape == into.shape
+        if not fits or not holds_exactly(into.dtype, image.pixels):
+            return False
+        np.copyto(into, image.pixels, casting="unsafe")
+        self._alone[index] = image.pixels.dtype if is_same else None
+        self._templates[index] = replace(image, pixels=_NO_PIXELS)
+        self.finish(index)
+        return True
+
+    def viewed(self, index: int, loader: LoaderInfo) -> Image | None:
+        """Return a slice as an image if it is final and has the dtype that the image has alone."""
+        block = self.block
+        if self.quality[index] != FULL or self._alone[index] != block.array.dtype:
+            return None
+        image = self.image(index, loader)
+        return image if image.pixels.dtype == block.array.dtype else None
 
     def finish(self, index: int) -> None:
         """Mark an index as final."""

@@ -243,6 +243,7 @@ def fill_volume(
     *,
     collect: bool = False,
     ready: Iterable[tuple[ImageId, Image]] = (),
+    adopted: Iterable[int] = (),
 ) -> None:
     """
     Load what is missing of a volume.
@@ -257,6 +258,8 @@ def fill_volume(
         Whether what fails is only noted in its `errors`.
     ready
         Images that are there already.
+    adopted
+        Indices of images that are copied into it meanwhile.
 
     Raises
     ------
@@ -270,7 +273,11 @@ def fill_volume(
     try:
         for image_id, image in ready:
             _finish(filling, image_id, image)
-        if isinstance(assembly.chosen, VoxelSource):
+        for index in adopted:
+            filling.arrived(index)
+        if not assembly.missing:
+            pass
+        elif isinstance(assembly.chosen, VoxelSource):
             _fill_voxels(filling, assembly.chosen.fill, context)
         else:
             registration = session.registry.image_loader(ImageId(assembly.plan.image_ids[0]).scheme)

@@ -14,6 +14,7 @@ from loadstone.ids import ImageId
 from loadstone.image_requests import is_image, load_modules
 from loadstone.metadata import ImagePixel
 from loadstone.settings import memory_limit
+from loadstone.volume.adoption import absorb, adopt
 from loadstone.volume.assembly import Assembly
 from loadstone.volume.describing import NoMemory, describe, the_only
 from loadstone.volume.filling import fill_volume
@@ -135,7 +136,7 @@ class VolumeLoading:
             volume = Volume(assembly, info)
             with assembly.filled_by(self.load):
                 self.load.offer(volume)
-                fill_volume(volume, self.load, context, collect=self.wish.collect, ready=images.taken())
+                self._fill(volume, images, context)
             assembly.files = context.files
             self._keep(volume, key)
         finally:
@@ -143,14 +144,36 @@ class VolumeLoading:
                 reservation.release()
         return volume
 
+    def _fill(self, volume: Volume, images: UnannouncedImages, context: LoadContext) -> None:
+        """Fill the volume, and show its images as soon as they are final."""
+        views = self.session.views
+        volume._assembly.files = context.files
+        adopted = () if self.anew else adopt(volume)
+        if self.wish.cache:
+            views.add(volume)
+        try:
+            fill_volume(
+                volume,
+                self.load,
+                context,
+                collect=self.wish.collect,
+                ready=images.taken(),
+                adopted=adopted,
+            )
+        except BaseException:
+            views.remove(volume)
+            raise
+
     def _keep(self, volume: Volume, key: Hashable) -> None:
         reservation = volume._assembly.reservation
         if reservation is None or volume.missing:
+            self.session.views.remove(volume)
             return
         session, asked = self.session, self.asked
 
         def dropped() -> None:
             session.volume_names.pop(asked, None)
+            session.views.remove(volume)
             session.events.emit(VolumeEvicted(volume))
 
         self._alias(key)
@@ -163,7 +186,10 @@ class VolumeLoading:
             wanted=self.load.linked,
         )
         if kept:
+            absorb(volume)
             session.events.emit(VolumeCached(volume))
+        else:
+            session.views.remove(volume)
 
     def _planned(
         self, chosen: ImageStack | VoxelSource, context: LoadContext, images: UnannouncedImages
