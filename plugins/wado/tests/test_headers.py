@@ -99,10 +99,10 @@ def assert_same_as_pydicom(path: Path) -> bool:
 
 
 def test_the_tag_table_has_the_representations_of_the_standard() -> None:
-    """Every attribute has the VR of pydicom's dictionary."""
+    """Every attribute of the standard has the VR of pydicom's dictionary."""
     from pydicom.datadict import dictionary_VR
 
-    for tag in tags.ATTRIBUTES.values():
+    for tag in (each for each in tags.ATTRIBUTES.values() if not each >> 16 & 1):
         expected = dictionary_VR(int(tag)).replace(" or ", "/").replace("OB/OW", "OW").replace("US/OW", "OW")
 
         assert tag.vr == expected, tag
