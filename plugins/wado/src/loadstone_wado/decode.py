@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from loadstone.errors import IntegrityError, MetadataError
+from loadstone.errors import IntegrityError
 from loadstone.image import Image, Quality
-from loadstone.metadata import Scaling
 from loadstone_wado.codecs import prepare, prepare_reduced
 from loadstone_wado.colour import palette_to_rgb, to_rgb
+from loadstone_wado.meaning import frame_scaling, frame_voi_lut
 from loadstone_wado.naming import naming
 from loadstone_wado.native import is_plain, keep_low_bits
+from loadstone_wado.real_world import real_world_map
 from loadstone_wado.transfer_syntaxes import EXPLICIT_VR_BIG_ENDIAN, NATIVE
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def decode_frame(
     encoded: EncodedFrame,
     *,
     scaled: bool = True,
+    values: str | None = None,
     allocate: Allocate = np.empty,
 ) -> Image:
     """
@@ -56,6 +58,8 @@ def decode_frame(
     scaled
         Convert colours to RGB, apply palette and modality LUT; False: stored values (as pydicom with
         ``raw=True``).
+    values
+        The kind of values, in place of modality values: one of `VALUES`.
     allocate
         Gives the memory of the result.
 
@@ -76,10 +80,10 @@ def decode_frame(
         If the attributes are missing, contradictory or beyond the limits.
     """
     with naming(instance.source):
-        output = instance.output(scaled=scaled)
+        output = instance.output(scaled=scaled, values=values)
         decoding = prepare(encoded, instance.layout)
-        pixels, photometric = _decoded(decoding, instance, output, allocate)
-        return _image(instance, number, pixels, output, photometric, scaled=scaled)
+        pixels, photometric = _decoded(decoding, instance, number, output, allocate)
+        return _image(instance, number, pixels, output, photometric)
 
 
 def decode_reduced(
@@ -89,6 +93,7 @@ def decode_reduced(
     level: int,
     *,
     scaled: bool = True,
+    values: str | None = None,
     allocate: Allocate = np.empty,
 ) -> Image | None:
     """
@@ -96,7 +101,7 @@ def decode_reduced(
 
     Parameters
     ----------
-    instance, number, scaled, allocate
+    instance, number, scaled, values, allocate
         As for `decode_frame`.
     encoded
         Its bytes, or the beginning of them.
@@ -117,14 +122,14 @@ def decode_reduced(
         decoding = prepare_reduced(encoded, instance.layout, level)
         if decoding is None:
             return None
-        output = instance.output(scaled=scaled)
-        pixels, photometric = _decoded(decoding, instance, output, allocate)
-        image = _image(instance, number, pixels, output, photometric, scaled=scaled)
+        output = instance.output(scaled=scaled, values=values)
+        pixels, photometric = _decoded(decoding, instance, number, output, allocate)
+        image = _image(instance, number, pixels, output, photometric)
         return replace(image, quality=Quality.SUBRESOLUTION)
 
 
 def _decoded(
-    decoding: Decoding, instance: Instance, output: Output, allocate: Allocate
+    decoding: Decoding, instance: Instance, number: int, output: Output, allocate: Allocate
 ) -> tuple[npt.NDArray[Any], str]:
     if output.is_stored:
         out = allocate(output.shape, output.dtype)
@@ -140,11 +145,18 @@ def _decoded(
         palette_to_rgb(stored, output.palette.colors, output.palette.first, out)
     elif output.table:
         output.table.apply(stored, out)
+    else:
+        real_world_map(instance.frame(number)).apply(stored, out)
     return out, output.photometric_interpretation
 
 
 def load_frame(
-    reader: FrameReader, number: int, *, scaled: bool = True, allocate: Allocate = np.empty
+    reader: FrameReader,
+    number: int,
+    *,
+    scaled: bool = True,
+    values: str | None = None,
+    allocate: Allocate = np.empty,
 ) -> Image:
     """
     Read and decode one frame; plain native frames go from the file straight into the result.
@@ -155,7 +167,7 @@ def load_frame(
         Reads the object's frames.
     number
         The frame, from 1.
-    scaled, allocate
+    scaled, values, allocate
         As for `decode_frame`.
 
     Raises
@@ -164,16 +176,17 @@ def load_frame(
         As `decode_frame` and `FrameReader.read`.
     """
     instance = reader.instance
-    output = instance.output(scaled=scaled)
-    if not is_direct(instance, scaled=scaled):
-        return decode_frame(instance, number, reader.read(number), scaled=scaled, allocate=allocate)
+    output = instance.output(scaled=scaled, values=values)
+    if not is_direct(instance, scaled=scaled, values=values):
+        encoded = reader.read(number)
+        return decode_frame(instance, number, encoded, scaled=scaled, values=values, allocate=allocate)
     pixels = read_native_frame_into(reader, number, allocate)
-    return _image(instance, number, pixels, output, output.photometric_interpretation, scaled=scaled)
+    return _image(instance, number, pixels, output, output.photometric_interpretation)
 
 
-def is_direct(instance: Instance, *, scaled: bool) -> bool:
+def is_direct(instance: Instance, *, scaled: bool, values: str | None = None) -> bool:
     """Say whether the bytes of a frame are, as they are, the result: there is nothing to decode."""
-    output = instance.output(scaled=scaled)
+    output = instance.output(scaled=scaled, values=values)
     return (
         instance.transfer_syntax_uid in _PLAIN_SYNTAXES
         and output.is_stored
@@ -217,41 +230,19 @@ def read_native_frame_into(
 
 
 def _image(
-    instance: Instance,
-    number: int,
-    pixels: npt.NDArray[Any],
-    output: Output,
-    photometric: str,
-    *,
-    scaled: bool,
+    instance: Instance, number: int, pixels: npt.NDArray[Any], output: Output, photometric: str
 ) -> Image:
-    frame = instance.frame(number)
-    values = _scaling(instance, number, output, scaled=scaled)
+    scaling = frame_scaling(instance, number, output)
     return Image(
         pixels,
-        slope=values.slope,
-        intercept=values.intercept,
-        units=values.units,
+        slope=scaling.slope,
+        intercept=scaling.intercept,
+        units=scaling.units,
         photometric_interpretation=photometric,
         bits_stored=output.bits_stored,
         pixel_padding=instance.pixel_padding if output.is_stored and pixels.ndim == 2 else None,
-        plane=frame.plane,
-        voi_lut=frame.voi_lut,
+        plane=instance.frame(number).plane,
+        voi_lut=frame_voi_lut(instance, number, output),
         inverted=instance.inverted,
         header=instance.dataset,
     )
-
-
-def _scaling(instance: Instance, number: int, output: Output, *, scaled: bool) -> Scaling:
-    """Return what the core is to apply; a modality LUT was applied here, colours have no scale."""
-    if output.table:
-        return Scaling(units=output.table.units)
-    if len(output.shape) == 3:
-        return Scaling()
-    try:
-        return instance.frame(number).scaling
-    except MetadataError:
-        if scaled:
-            raise
-        # Stored values can be had without knowing what they mean.
-        return Scaling()

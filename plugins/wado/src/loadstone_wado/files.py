@@ -34,14 +34,14 @@ def load(image_id: ImageId, context: LoadContext) -> Image:
     """Load one frame of a file."""
     number = frame_of(image_id)
     stored = stored_object(path_of(image_id.locator), context)
-    scaled = context.options.scaled
+    scaled, values = context.options.scaled, context.options.values
     allocate = partial(context.allocate, image_id=image_id)
     with context.reading():
-        if is_direct(stored.instance, scaled=scaled):
-            return load_frame(stored.frames, number, scaled=scaled, allocate=allocate)
+        if is_direct(stored.instance, scaled=scaled, values=values):
+            return load_frame(stored.frames, number, scaled=scaled, values=values, allocate=allocate)
         encoded = stored.frames.read(number)
     with context.computing():
-        return decode_frame(stored.instance, number, encoded, scaled=scaled, allocate=allocate)
+        return decode_frame(stored.instance, number, encoded, scaled=scaled, values=values, allocate=allocate)
 
 
 def load_many(
@@ -59,10 +59,13 @@ def load_many(
 
 def metadata(image_ids: Sequence[ImageId], context: LoadContext) -> Mapping[ImageId, Modules]:
     """Describe frames of files."""
-    scaled = context.options.scaled
+    scaled, values = context.options.scaled, context.options.values
     return {
         image_id: frame_modules(
-            stored_object(path_of(image_id.locator), context).instance, frame_of(image_id), scaled=scaled
+            stored_object(path_of(image_id.locator), context).instance,
+            frame_of(image_id),
+            scaled=scaled,
+            values=values,
         )
         for image_id in image_ids
     }

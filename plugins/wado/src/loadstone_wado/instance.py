@@ -58,6 +58,11 @@ class Instance:
         Reads everything but the pixels as a pydicom Dataset.
     source
         What it is, for messages.
+
+    Attributes
+    ----------
+    suv_factors : dict
+        What is known of them, by kind and by units of the modality values.
     """
 
     def __init__(
@@ -79,7 +84,8 @@ class Instance:
         self.source = source
         self._dataset = dataset
         self._frames: dict[int, Frame] = {}
-        self._outputs: dict[bool, Output] = {}
+        self._outputs: dict[tuple[bool, str | None], Output] = {}
+        self.suv_factors: dict[tuple[str, str], float] = {}
         self._remote = False
 
     @classmethod
@@ -236,7 +242,7 @@ class Instance:
         tag = self.pixels.tag if self.pixels else self._announced_pixel_tag
         return pixel_layout(self.elements, self.settings, pixel_tag=tag, source=self.source)
 
-    def output(self, *, scaled: bool) -> Output:
+    def output(self, *, scaled: bool, values: str | None = None) -> Output:
         """
         Return which array each frame becomes.
 
@@ -244,16 +250,20 @@ class Instance:
         ----------
         scaled
             Whether palette, colour space and modality LUT are applied.
+        values
+            The kind of values, in place of modality values.
 
         Raises
         ------
         LoadstoneError
-            As `layout`; `MetadataError` if a palette or a LUT is damaged.
+            As `layout`, and as `describe_output`.
         """
-        if scaled not in self._outputs:
+        key = scaled, values
+        output = self._outputs.get(key)
+        if output is None:
             with naming(self.source):
-                self._outputs[scaled] = describe_output(self, scaled=scaled)
-        return self._outputs[scaled]
+                output = self._outputs[key] = describe_output(self, scaled=scaled, values=values)
+        return output
 
     def _check_is_image(self) -> None:
         if self.transfer_syntax_uid in _VIDEO:

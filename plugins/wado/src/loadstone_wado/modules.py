@@ -29,6 +29,7 @@ from loadstone.metadata import (
 from loadstone_wado import tags
 from loadstone_wado.acquisition import cine, general_image, pet_image, pet_isotope, pet_series
 from loadstone_wado.calibration import calibration, ultrasound_regions
+from loadstone_wado.meaning import frame_scaling, frame_voi_lut
 from loadstone_wado.naming import naming
 from loadstone_wado.overlays import overlays
 from loadstone_wado.values import modality_lut
@@ -38,13 +39,16 @@ if TYPE_CHECKING:
 
     from loadstone_wado.elements import Elements
     from loadstone_wado.instance import Instance
+    from loadstone_wado.output import Output
 
 __all__ = ["frame_modules"]
 
 T = TypeVar("T")
 
 
-def frame_modules(instance: Instance, number: int, *, scaled: bool = True) -> Modules:
+def frame_modules(
+    instance: Instance, number: int, *, scaled: bool = True, values: str | None = None
+) -> Modules:
     """
     Return the modules of one frame, each built when it is first asked for.
 
@@ -56,6 +60,8 @@ def frame_modules(instance: Instance, number: int, *, scaled: bool = True) -> Mo
         The frame, from 1.
     scaled
         As the frame will be loaded: decides dtype and samples of `ImagePixel`.
+    values
+        The kind of values that will be loaded, in place of modality values.
 
     Raises
     ------
@@ -63,14 +69,18 @@ def frame_modules(instance: Instance, number: int, *, scaled: bool = True) -> Mo
         If there is no such frame; asking for a module raises it where attributes are damaged.
     """
     frame = instance.frame(number)
+
+    def output() -> Output:
+        return instance.output(scaled=scaled, values=values)
+
     return ModuleSet(
         MultiFrame(instance.number_of_frames, number),
         builders={
-            ImagePixel: lambda: _image_pixel(instance, scaled=scaled),
+            ImagePixel: lambda: _image_pixel(instance, output()),
             ImagePlane: lambda: frame.plane,
-            Scaling: lambda: _scaling(instance, number, scaled=scaled),
+            Scaling: lambda: frame_scaling(instance, number, output()),
             ModalityLut: lambda: _said(instance, lambda _: modality_lut(frame)),
-            VoiLut: lambda: frame.voi_lut,
+            VoiLut: lambda: frame_voi_lut(instance, number, output()),
             GeneralSeries: lambda: _said(instance, lambda _: _general_series(instance)),
             SopCommon: lambda: SopCommon(
                 instance.sop_class_uid, instance.sop_instance_uid, instance.instance_number
@@ -95,8 +105,7 @@ def _said(instance: Instance, build: Callable[[Elements], T]) -> T:
         return build(instance.elements)
 
 
-def _image_pixel(instance: Instance, *, scaled: bool) -> ImagePixel:
-    output = instance.output(scaled=scaled)
+def _image_pixel(instance: Instance, output: Output) -> ImagePixel:
     return ImagePixel(
         rows=output.shape[0],
         columns=output.shape[1],
@@ -106,13 +115,6 @@ def _image_pixel(instance: Instance, *, scaled: bool) -> ImagePixel:
         bits_stored=output.bits_stored,
         pixel_padding=instance.pixel_padding if output.is_stored and len(output.shape) == 2 else None,
     )
-
-
-def _scaling(instance: Instance, number: int, *, scaled: bool) -> Scaling:
-    output = instance.output(scaled=scaled)
-    if output.table:
-        return Scaling(units=output.table.units)
-    return Scaling() if len(output.shape) == 3 else instance.frame(number).scaling
 
 
 def _general_series(instance: Instance) -> GeneralSeries:

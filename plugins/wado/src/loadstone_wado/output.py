@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
 
+from loadstone.errors import MetadataError, UnsupportedError
 from loadstone_wado.palettes import Palette, read_palette
+from loadstone_wado.real_world import real_world_dtype
+from loadstone_wado.suv import SUV_UNITS
 from loadstone_wado.values import LookUpTable, modality_table
 
 if TYPE_CHECKING:
@@ -14,7 +17,11 @@ if TYPE_CHECKING:
     from loadstone_wado.instance import Instance
     from loadstone_wado.layout import PixelLayout
 
-__all__ = ["Output", "describe_output"]
+__all__ = ["VALUES", "Output", "describe_output"]
+
+REAL_WORLD: Final = "rwv"
+VALUES: Final = frozenset({REAL_WORLD, *SUV_UNITS})
+"""The kinds of values that can be asked for in place of modality values."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,14 +42,23 @@ class Output:
     """Applied to indices."""
     table: LookUpTable | None = None
     """The modality LUT, applied to stored values."""
+    scaled: bool = True
+    """Whether values that mean something are wanted; False: stored values."""
+    values: str | None = None
+    """The kind of values that is wanted; None: modality values."""
 
     @property
     def is_stored(self) -> bool:
         """Whether the array is the stored values themselves."""
-        return self.palette is None and self.table is None
+        return self.palette is None and self.table is None and not self.as_real_world
+
+    @property
+    def as_real_world(self) -> bool:
+        """Whether stored values are mapped to real-world values, frame by frame."""
+        return self.values == REAL_WORLD
 
 
-def describe_output(instance: Instance, *, scaled: bool) -> Output:
+def describe_output(instance: Instance, *, scaled: bool, values: str | None = None) -> Output:
     """
     Describe what the frames become.
 
@@ -52,16 +68,21 @@ def describe_output(instance: Instance, *, scaled: bool) -> Output:
         The object.
     scaled
         Whether palette, colour space and modality LUT are applied; False: stored values.
+    values
+        The kind of values, in place of modality values.
 
     Raises
     ------
     LoadstoneError
-        As `Instance.layout`; `MetadataError` if a palette or a LUT is damaged.
+        As `Instance.layout`; `MetadataError` if a palette or a LUT is damaged; `UnsupportedError` if such
+        objects have no values of that kind.
     """
     layout = instance.layout
     stored = _stored(layout)
     if not scaled:
-        return stored
+        return replace(stored, scaled=False)
+    if values is not None:
+        return _of_kind(values, instance, stored)
     if layout.photometric_interpretation == "PALETTE COLOR":
         palette = read_palette(instance.elements)
         dtype = palette.colors.dtype
@@ -74,6 +95,17 @@ def describe_output(instance: Instance, *, scaled: bool) -> Output:
         return stored
     bits = table.entries.dtype.itemsize * 8
     return Output(layout.shape, table.entries.dtype, stored.photometric_interpretation, bits, table=table)
+
+
+def _of_kind(values: str, instance: Instance, stored: Output) -> Output:
+    layout = instance.layout
+    if layout.samples > 1 or layout.photometric_interpretation == "PALETTE COLOR":
+        raise UnsupportedError(f"values={values!r} is not for colours", hint="Load it without values=.")
+    if values == REAL_WORLD:
+        return replace(stored, dtype=real_world_dtype(layout.dtype), bits_stored=None, values=values)
+    if modality_table(instance.frame(1)):
+        raise MetadataError("SUV cannot be computed: its values come from a modality LUT")
+    return replace(stored, values=values)
 
 
 def _stored(layout: PixelLayout) -> Output:

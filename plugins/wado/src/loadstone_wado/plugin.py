@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from loadstone import ImageLoader, VolumeLoader, hookimpl
 from loadstone_wado import files, rs, rs_many, uri
+from loadstone_wado.output import VALUES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,6 +28,7 @@ def loadstone_image_loaders() -> Iterable[ImageLoader]:
             metadata=files.metadata,
             canonical=files.canonical,
             batch_size=FILES_AT_A_TIME,
+            values=VALUES,
             summary="DICOM Part-10 files",
         ),
         ImageLoader(
@@ -34,6 +36,7 @@ def loadstone_image_loaders() -> Iterable[ImageLoader]:
             uri.load,
             metadata=uri.metadata,
             canonical=uri.canonical,
+            values=VALUES,
             summary="DICOM objects over WADO-URI or a plain URL",
         ),
         ImageLoader(
@@ -42,6 +45,7 @@ def loadstone_image_loaders() -> Iterable[ImageLoader]:
             load_many=rs_many.load_many,
             metadata=rs.metadata,
             canonical=rs.canonical,
+            values=VALUES,
             summary="DICOM frames over WADO-RS",
         ),
     ]

@@ -10,11 +10,12 @@ if TYPE_CHECKING:
     from loadstone_wado.elements import Elements
     from loadstone_wado.tags import Attribute
 
-__all__ = ["as_date", "as_time", "date", "date_time", "time_of_day"]
+__all__ = ["as_date", "as_date_time", "as_offset", "as_time", "date", "date_time", "time_of_day"]
 
 # With the separators of ACR-NEMA, which old scanners write to this day.
 _DATE: Final = re.compile(r"(\d{4})([.-]?)(\d\d)\2(\d\d)")
 _TIME: Final = re.compile(r"(\d\d)(?::?(\d\d)(?::?(\d\d)(?:\.(\d{1,6})\d*)?)?)?")
+_OFFSET: Final = re.compile(r"[+-]\d{4}")
 _DATE_TIME: Final = re.compile(r"(\d{8})(\d[\d.]*)?([+-]\d{4})?")
 
 
@@ -30,13 +31,18 @@ def time_of_day(elements: Elements, tag: Attribute) -> dt.time | None:
 
 def date_time(elements: Elements, tag: Attribute) -> dt.datetime | None:
     """Return a date with a time, with its offset to UTC if recorded; None when absent, or neither."""
-    found = _DATE_TIME.fullmatch(elements.text(tag))
+    return as_date_time(elements.text(tag))
+
+
+def as_date_time(text: str) -> dt.datetime | None:
+    """Return the date with a time that a text names; None where it names neither."""
+    found = _DATE_TIME.fullmatch(text)
     if found is None:
         return None
     day, time = as_date(found[1]), as_time(found[2] or "000000")
     if day is None or time is None:
         return None
-    return dt.datetime.combine(day, time, _offset(found[3]))
+    return dt.datetime.combine(day, time, as_offset(found[3] or ""))
 
 
 def as_date(text: str) -> dt.date | None:
@@ -62,8 +68,9 @@ def as_time(text: str) -> dt.time | None:
         return None
 
 
-def _offset(text: str | None) -> dt.timezone | None:
-    if text is None:
+def as_offset(text: str) -> dt.timezone | None:
+    """Return the offset to UTC that a text names (``+0100``); None where it names none."""
+    if not _OFFSET.fullmatch(text):
         return None
     minutes = int(text[1:3]) * 60 + int(text[3:])
     if minutes >= 24 * 60:

@@ -38,15 +38,24 @@ def load(image_id: ImageId, context: LoadContext) -> Image:
     number = frame_of(image_id)
     part10 = _fetched(image_id, image_id.locator, context)
     with context.computing():
-        return load_frame(part10.frames, number, scaled=context.options.scaled, allocate=context.allocate)
+        return load_frame(
+            part10.frames,
+            number,
+            scaled=context.options.scaled,
+            values=context.options.values,
+            allocate=context.allocate,
+        )
 
 
 def metadata(image_ids: Sequence[ImageId], context: LoadContext) -> Mapping[ImageId, Modules]:
     """Describe frames; the object is fetched for that, and kept while there is room."""
-    scaled = context.options.scaled
+    scaled, values = context.options.scaled, context.options.values
     return {
         image_id: frame_modules(
-            _fetched(image_id, image_id.locator, context).instance, frame_of(image_id), scaled=scaled
+            _fetched(image_id, image_id.locator, context).instance,
+            frame_of(image_id),
+            scaled=scaled,
+            values=values,
         )
         for image_id in image_ids
     }
