@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from html import escape
+from textwrap import shorten
 from typing import TYPE_CHECKING, Final, overload
 
 from loadstone.errors import GeometryError, LoadstoneError
@@ -100,6 +101,8 @@ class SeriesTable(Sequence[SeriesInfo]):
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
+_MOST_REMARKS: Final = 2
+_WIDEST_REMARK: Final = 80
 _HEADINGS: Final = ("modality", "images", "shape", "size", "description", "id", "findings")
 
 
@@ -111,8 +114,14 @@ def _cells(row: SeriesInfo) -> tuple[str, ...]:
         f"{row.nbytes / 1e6:,.1f} MB" if row.nbytes else "",
         " ".join(row.description.split()),
         row.id,
-        "; ".join(row.remarks),
+        _shortened(row.remarks),
     )
+
+
+def _shortened(remarks: Sequence[str]) -> str:
+    """Name the first remarks; a table is to be looked over, and the rows have all of them."""
+    shown = [shorten(each, _WIDEST_REMARK, placeholder="…") for each in remarks[:_MOST_REMARKS]]
+    return "; ".join(shown) + (f"; {len(remarks) - len(shown)} more" if len(remarks) > len(shown) else "")
 
 
 def _html_row(row: SeriesInfo) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from loadstone import LoadstoneError, UnsupportedError
 from loadstone.geometry import Finding, FindingKind
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from loadstone_wado.instance import Instance
 
 __all__ = ["LeftOut"]
+
+MOST_NAMED: Final = 10
+"""Damaged objects that are named; of thousands, nobody would read more."""
 
 
 @dataclass(slots=True)
@@ -55,7 +58,9 @@ class LeftOut:
         ):
             if count:
                 yield f"{count} left out: {what}"
-        yield from (f"left out: {error}" for error in self.damaged)
+        yield from (f"left out: {error}" for error in self.damaged[:MOST_NAMED])
+        if len(self.damaged) > MOST_NAMED:
+            yield f"{len(self.damaged) - MOST_NAMED} more left out: they cannot be read either"
 
     def __str__(self) -> str:
         """Say it in one line."""
