@@ -34,12 +34,41 @@ def test_colour_comes_as_rgb() -> None:
     assert np.abs(read.astype(int) - PHOTO).max() <= 6
 
 
-@pytest.mark.parametrize("options", [{"progressive": True}, {"subsampling": 2}, {"optimize": True}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"progressive": True},
+        {"optimize": True},
+        {"restart_marker_rows": 1},
+        {"subsampling": "4:4:4"},
+        {"subsampling": "4:2:2"},
+        {"subsampling": "4:2:0"},
+        {"subsampling": "4:2:0", "progressive": True},
+        {"subsampling": "4:1:1"},
+    ],
+)
 def test_kinds_of_encoding_give_what_pillow_gives(options: dict[str, Any]) -> None:
     """Progressive, subsampled and optimised files equal Pillow's own reading."""
     data = by_pillow(PHOTO, "JPEG", **options)
 
     np.testing.assert_array_equal(pixels_of(data), np.asarray(Image.open(BytesIO(data))))
+
+
+def test_rgb_that_was_never_ycbcr_is_not_converted() -> None:
+    """A JPEG that stores red, green and blue as they are comes back with its colours."""
+    read = pixels_of(jpeg(keep_rgb=True))
+
+    assert np.abs(read.astype(int) - PHOTO).max() <= 6
+
+
+@pytest.mark.parametrize("samples", [1, 3])
+def test_12_bits_are_within_the_loss_of_jpeg(samples: int) -> None:
+    """12-bit grey and colour come as uint16 with their full range."""
+    pixels = (PHOTO[..., :samples].astype(np.uint16) << 4).squeeze()
+    data = bytes(imagecodecs.jpeg8_encode(pixels, level=98, bitspersample=12))
+
+    assert header_of(data).bits == 12
+    assert np.abs(pixels_of(data).astype(int) - pixels).max() < 100
 
 
 def test_grey_comes_as_two_dimensions() -> None:
