@@ -22,6 +22,7 @@ from loadstone.permits import Order, permits_given_back
 from loadstone.pools import RequestType
 from loadstone.retrieve.stages import FINAL
 from loadstone.sources import HeldSources, charge_of_opening
+from loadstone.waiting import asking, current_order
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator, Mapping
@@ -64,7 +65,7 @@ class Memory(Protocol):
 class Job(Generic[T]):
     """A piece of a load's work on another worker; future-like."""
 
-    __slots__ = ("_done", "_error", "_load", "_request", "_session", "_value", "_work")
+    __slots__ = ("_done", "_error", "_load", "_order", "_request", "_session", "_value", "_work")
 
     def __init__(
         self,
@@ -72,9 +73,8 @@ class Job(Generic[T]):
         load: SharedLoad[Any],
         work: Callable[[], T],
         *,
-        type: RequestType = RequestType.COMPUTE,
-        priority: int | None = None,
-        lane: str = "compute",
+        order: Order,
+        lane: str | None = None,
     ) -> None:
         self._session = session
         self._load = load
@@ -82,17 +82,20 @@ class Job(Generic[T]):
         self._done = threading.Event()
         self._value: T | None = None
         self._error: LoadstoneError | None = None
-
-        if priority is None:
-            priority = _order(load)[1]
+        self._order = order
         self._request = session.pool.submit(
-            self._run, dropped=self._drop, type=type, priority=priority, lane=lane, details=load.id
+            self._run,
+            dropped=self._drop,
+            type=RequestType.COMPUTE if lane is None else RequestType(order[0]),
+            priority=order[1],
+            lane=lane or "compute",
+            details=load.id,
         )
 
     def _run(self) -> None:
         work, self._work = self._work, None
         try:
-            with self._load.working():
+            with self._load.working(), asking(self._order):
                 self._load.token.raise_if_cancelled()
                 if work is not None:
                     self._value = work()
@@ -285,13 +288,13 @@ class LoadContext:
     @contextmanager
     def computing(self) -> Iterator[None]:
         """Hold one of the permits to decode; they are as many as there are cores."""
-        with self.session.permits.hold("compute", _order(self._load), self._load.token):
+        with self.session.permits.hold("compute", current_order(), self._load.token):
             yield
 
     @contextmanager
     def reading(self) -> Iterator[None]:
         """Hold one of the permits to read files."""
-        with self.session.permits.hold("file", _order(self._load), self._load.token):
+        with self.session.permits.hold("file", current_order(), self._load.token):
             yield
 
     def submit(self, function: Callable[..., T], *args: Any, computes: bool = True) -> Job[T]:  # noqa: ANN401
@@ -306,19 +309,18 @@ class LoadContext:
             Whether it decodes, and needs a permit for that; False for a request of its own.
         """
         if not computes:
-            return Job(
-                self.session, self._load, partial(function, *args), type=RequestType.PREFETCH, lane=self._lane
-            )
+            order = max(current_order(), (RequestType.PREFETCH, current_order()[1]))
+            return Job(self.session, self._load, partial(function, *args), order=order, lane=self._lane)
 
         def work() -> T:
             with self.computing():
                 return function(*args)
 
-        return Job(self.session, self._load, work)
+        return Job(self.session, self._load, work, order=current_order())
 
     def load_image(self, image_id: str, **options: Any) -> Image:  # noqa: ANN401 - see Session.load_image
         """Load another image, as urgent as this one; see `Session.load_image`."""
-        kind, priority = _order(self._load)
+        kind, priority = current_order()
         with self._load.working():
             return self.session.load_image(
                 image_id, **{"type": RequestType(kind), "priority": priority} | options
@@ -413,8 +415,3 @@ class LoadContext:
         if error is not None:
             self.distrust(error)
         self.close()
-
-
-def _order(load: SharedLoad[Any]) -> Order:
-    request = load.request
-    return (RequestType.PREFETCH, 0) if request is None else (request.type, request.priority)

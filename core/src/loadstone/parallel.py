@@ -11,10 +11,12 @@ from loadstone.boundary import typed_error
 from loadstone.context import Job
 from loadstone.errors import LoadstoneError
 from loadstone.pools import RequestType
+from loadstone.waiting import asking
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from loadstone.permits import Order
     from loadstone.session import Session
     from loadstone.shared_load import SharedLoad
 
@@ -28,7 +30,13 @@ MOSTLY = 0.75
 
 
 def run_parallel(
-    session: Session, load: SharedLoad[Any], work: Callable[[T], object], pieces: Iterable[T], lane: str
+    session: Session,
+    load: SharedLoad[Any],
+    work: Callable[[T], object],
+    pieces: Iterable[T],
+    lane: str,
+    *,
+    order: Order | None = None,
 ) -> list[LoadstoneError]:
     """
     Do `work` on each piece and return what went wrong; the calling worker takes its share.
@@ -45,8 +53,12 @@ def run_parallel(
         The host that it goes to: as many requests at a time as the host allows. For local files as many
         workers as there are permits to compute, and more while the machine waits for the disk: threads that
         all compute only take turns.
+    order
+        How urgent its requests are; default: PREFETCH, with the priority of the load.
     """
-    return _Gang(session, load, work, pieces, lane).run()
+    if order is None:
+        order = RequestType.PREFETCH, load.request.priority if load.request is not None else 0
+    return _Gang(session, load, work, pieces, lane, order=order).run()
 
 
 class _Gang(Generic[T]):
@@ -57,24 +69,28 @@ class _Gang(Generic[T]):
         work: Callable[[T], object],
         pieces: Iterable[T],
         lane: str,
+        *,
+        order: Order,
     ) -> None:
         self._session = session
         self._load = load
         self._work = work
         self._lane = lane
+        self._order = order
         self._pieces = deque(pieces)
         self._lock = threading.Lock()
         self._jobs: deque[Job[None]] = deque()
         self._errors: list[LoadstoneError] = []
         self._workers = 0
-        self._most = session.pool.limit(RequestType.PREFETCH)
+        self._most = session.pool.limit(RequestType(order[0]))
 
     def run(self) -> list[LoadstoneError]:
         """Do everything."""
         first = self._session.settings.compute_permits if self._lane == "file" else self._most
         self._add(min(first, len(self._pieces)) - 1)
         try:
-            self._share()
+            with asking(self._order):
+                self._share()
         except BaseException as error:  # noqa: BLE001 - as on the other workers, which must end first
             self._errors.append(typed_error(error, self._load.id))
         while self._jobs:
@@ -85,19 +101,9 @@ class _Gang(Generic[T]):
         return self._errors
 
     def _add(self, count: int) -> None:
-        request = self._load.request
         for _ in range(count):
             self._workers += 1
-            self._jobs.append(
-                Job(
-                    self._session,
-                    self._load,
-                    self._share,
-                    type=RequestType.PREFETCH,
-                    priority=request.priority if request is not None else 0,
-                    lane=self._lane,
-                )
-            )
+            self._jobs.append(Job(self._session, self._load, self._share, order=self._order, lane=self._lane))
 
     def _share(self) -> None:
         """Work as long as there are pieces."""

@@ -39,7 +39,7 @@ from loadstone.volume.describing import NoMemory, describe
 from loadstone.volume.views import SliceViews
 from loadstone.volume.wish import VolumeWish
 from loadstone.volume_requests import VolumeRequest, complete_volume, request_volume
-from loadstone.waiting import current_load, forget_strands
+from loadstone.waiting import current_load, current_order, forget_strands
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -138,10 +138,8 @@ class Session:
 
     @contextmanager
     def _host_permit(self, host: str) -> Iterator[None]:
-        load = current_load()
-        request = load.request if load is not None else None
-        kind, priority = (RequestType.PREFETCH, 0) if request is None else (request.type, request.priority)
-        with self.permits.hold((host, kind), (kind, priority), load.token if load is not None else None):
+        load, order = current_load(), current_order()
+        with self.permits.hold((host, order[0]), order, load.token if load is not None else None):
             yield
 
     # Images

@@ -13,18 +13,31 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from loadstone.errors import LoadCycleError
+from loadstone.pools import RequestType
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from queue import SimpleQueue
 
+    from loadstone.permits import Order
     from loadstone.shared_load import SharedLoad
 
-__all__ = ["Strand", "current_load", "current_strand", "forget_strands", "waiting", "working"]
+__all__ = [
+    "Strand",
+    "asking",
+    "current_load",
+    "current_order",
+    "current_strand",
+    "forget_strands",
+    "waiting",
+    "working",
+]
 
 _lock = threading.Lock()
 _current: ContextVar[Strand | None] = ContextVar("loadstone_strand", default=None)
 """A context variable, so that a coroutine belongs to the load of the worker that waits for it."""
+_order: ContextVar[Order | None] = ContextVar("loadstone_order", default=None)
+"""How urgent its requests are, where that is not how urgent its load is: the frames of a volume."""
 
 
 class Strand:
@@ -50,6 +63,26 @@ def current_load() -> SharedLoad[Any] | None:
     return None if strand is None else strand.load
 
 
+def current_order() -> Order:
+    """Return how urgent the requests of the calling thread or coroutine are."""
+    order = _order.get()
+    load = current_load()
+    request = load.request if load is not None else None
+    if order is not None or request is None:
+        return order or (RequestType.PREFETCH, 0)
+    return request.type, request.priority
+
+
+@contextmanager
+def asking(order: Order) -> Iterator[None]:
+    """Mark the calling thread as one whose requests are that urgent, whatever its load is."""
+    before = _order.set(order)
+    try:
+        yield
+    finally:
+        _order.reset(before)
+
+
 @contextmanager
 def working(load: SharedLoad[Any]) -> Iterator[None]:
     """Mark the calling thread as working on a load; one that does already stays the same strand."""
@@ -60,10 +93,11 @@ def working(load: SharedLoad[Any]) -> Iterator[None]:
     strand = Strand(load)
     with _lock:
         load.strands.append(strand)
-    before = _current.set(strand)
+    before, order = _current.set(strand), _order.set(None)
     try:
         yield
     finally:
+        _order.reset(order)
         _current.reset(before)
         with _lock:
             load.strands.remove(strand)

@@ -1,0 +1,85 @@
+"""Pieces of one load on many workers: how urgent what they ask for is."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from core.tests.builders import WAIT, Stack, flat, make_session
+from loadstone import RequestType
+from loadstone.waiting import asking, current_order
+
+if TYPE_CHECKING:
+    from loadstone import Image, ImageId, LoadContext
+
+
+def test_frames_of_a_volume_ask_as_prefetch() -> None:
+    """A volume that somebody waits for is interactive, its frames are not: they let single images pass."""
+    orders = set()
+
+    class Noting(Stack):
+        def load(self, image_id: ImageId, context: LoadContext) -> Image:
+            orders.add(current_order())
+            return super().load(image_id, context)
+
+    stack = Noting(range(30))
+    with make_session({"slices": stack.loader(many=False)}) as session:
+        session.load_volume("streaming:all", image_ids=stack.ids, priority=3)
+
+    assert orders == {(RequestType.PREFETCH, 3)}
+
+
+def test_a_single_image_asks_as_it_was_asked_for() -> None:
+    """Type and priority of a request are those of its own requests, of jobs, and of images below it."""
+    orders = []
+
+    def below(image_id: ImageId, context: LoadContext) -> Image:
+        orders.append(current_order())
+        return flat(1)
+
+    def above(image_id: ImageId, context: LoadContext) -> Image:
+        orders.append(current_order())
+        orders.append(context.submit(current_order).result())
+        orders.append(context.submit(current_order, computes=False).result())
+        return context.load_image("below:1")
+
+    with make_session({"above": above, "below": below}) as session:
+        session.load_image("above:1", type=RequestType.THUMBNAIL, priority=-2)
+
+    mine, prefetch = (RequestType.THUMBNAIL, -2), (RequestType.PREFETCH, -2)
+
+    assert orders == [mine, mine, prefetch, mine]
+
+
+def test_an_image_overtakes_the_frames_of_volumes() -> None:
+    """With one permit a host, a single image goes before all frames of a volume that have not begun."""
+    done: list[str] = []
+    begun, go = threading.Event(), threading.Event()
+
+    def slow(image_id: ImageId, context: LoadContext) -> Image:
+        with context.session.transport._permit("host:80"):
+            begun.set()
+            assert go.wait(WAIT)
+            done.append(str(image_id))
+        return flat(1)
+
+    with make_session({"slow": slow}, host_permits=1) as session:
+        session.set_limit(RequestType.INTERACTION, 2)
+        volume = session.request_volume(
+            "streaming:all", image_ids=[f"slow:http://host/{k}" for k in range(9)]
+        )
+        assert begun.wait(WAIT)
+        single = session.request_image("slow:http://host/single")
+        go.set()
+        single.result(WAIT)
+        volume.result(WAIT)
+
+    assert done.index("slow:http://host/single") <= 2
+
+
+def test_the_order_ends_with_its_block() -> None:
+    """Outside of any load requests count as PREFETCH, also after a block with an order of its own."""
+    with asking((RequestType.INTERACTION, 1)):
+        assert current_order() == (RequestType.INTERACTION, 1)
+
+    assert current_order() == (RequestType.PREFETCH, 0)
