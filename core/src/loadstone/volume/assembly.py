@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +16,7 @@ from loadstone.image_loading import plan_for
 from loadstone.permits import Gate
 from loadstone.volume.adoption import holds_exactly
 from loadstone.volume.block import Block
+from loadstone.volume.qualities import FULL, Qualities
 from loadstone.volume.scratch import Scratch
 
 if TYPE_CHECKING:
@@ -32,9 +32,6 @@ if TYPE_CHECKING:
     from loadstone.volume.plan import VolumePlan
 
 __all__ = ["Assembly"]
-
-FULL: Final = int(Quality.FULL)
-"""As a plain number: comparing an enum member with numpy's numbers takes microseconds."""
 
 _NO_PIXELS: npt.NDArray[Any] = np.zeros((0, 0), np.uint8)
 
@@ -77,10 +74,8 @@ class Assembly:
         self.reservation = reservation
         self.block = Block(plan.shape, plan.slice_shape, plan.dtype)
         self.scratch = Scratch(None if reservation is None else session.cache)
-        self.quality = np.zeros(plan.count, np.uint8)
         # What nobody has is 0 and stays so, unless it is interpolated from what arrives.
-        empty = sorted(plan.absent - plan.between.keys())
-        self.quality[empty] = FULL
+        self.qualities = Qualities(plan.count, sorted(plan.absent - plan.between.keys()))
         self.files: Sequence[FileState] = ()
         self.misfits: set[int] = set()
         self.errors: tuple[LoadstoneError, ...] = ()
@@ -88,24 +83,33 @@ class Assembly:
         self._templates: list[Image | None] = [None] * plan.count
         self._alone: list[np.dtype[Any] | None] = [plan.dtype] * plan.count
         self._known_alone: dict[Hashable, np.dtype[Any]] = {}
-        self._lock = threading.Lock()
+        self._views: dict[int, Image] = {}
         self._gate = Gate(1)
-        self._done = len(empty)
 
     @contextmanager
     def filled_by(self, load: SharedLoad[Any]) -> Iterator[None]:
         """Keep other loads from filling the same memory: one waits here until the other has really ended."""
         self._gate.acquire((0, 0), load.token)
         try:
-            yield
+            with self.qualities.being_filled():
+                yield
         finally:
             self.scratch.clear()
             self._gate.release()
 
     @property
+    def quality(self) -> npt.NDArray[np.uint8]:
+        """The `Quality` of each image; 0 where nothing has arrived."""
+        return self.qualities.array
+
+    @property
     def done(self) -> int:
         """How many indices are final."""
-        return self._done
+        return self.qualities.done
+
+    def index_of(self, image_id: str) -> int:
+        """Return the index of one of its images."""
+        return self._index_of[image_id]
 
     def allocate(
         self, shape: tuple[int, ...], dtype: np.dtype[Any], image_id: str | None
@@ -113,7 +117,9 @@ class Assembly:
         """Return the slice of an image, or scratch memory where its stored values do not fit in place."""
         slot = None
         if image_id is not None and (index := self._index_of.get(image_id)) is not None:
-            slot = self.block.slot(index, shape, dtype) if not self.quality[index] else None
+            slot = self.block.slot(index, shape, dtype)
+            # What a decoder leaves half-way must not be seen where there was something before.
+            slot = slot if slot is not None and self.qualities.claim_empty(index) else None
         return self._apart(shape, dtype, image_id) if slot is None else slot
 
     def charge(self, nbytes: int, image_id: str | None) -> None:
@@ -129,9 +135,9 @@ class Assembly:
         self.scratch.charge(nbytes, image_id)
         return np.zeros(shape, dtype)
 
-    def place(self, image: Image, image_id: str) -> int:
+    def place(self, image: Image, image_id: str) -> bool:
         """
-        Put a loaded image into its slice; return the index.
+        Put a loaded image into its slice, unless that holds a better one; say whether it did.
 
         Raises
         ------
@@ -139,20 +145,39 @@ class Assembly:
             If it is not what its metadata promised.
         """
         index = self._index_of[image_id]
+        if not self.qualities.claim(index, image.quality):
+            self.scratch.free(image_id)
+            return False
         plan = self._plan_for(index, image)
         try:
             self.block.place(index, image.pixels, plan, image_id)
         except pixels.FrameDoesNotFit:
-            self.misfits.add(index)
-            return index
+            self._misfit(index, image)
+            return False
         finally:
             self.scratch.free(image_id)
         self._alone[index] = self._dtype_alone(image)
         # A view of the block may stay; anything else would keep its memory.
         in_place = image.pixels.base is self.block.array
         self._templates[index] = image if in_place else replace(image, pixels=_NO_PIXELS)
-        self.finish(index)
-        return index
+        self.qualities.reach(index, image.quality)
+        return True
+
+    def _misfit(self, index: int, image: Image) -> None:
+        """Note that the block must be wider for an image; what filters made of it is no reason for that."""
+        if image.quality >= FULL:
+            self.misfits.add(index)
+        elif not self.quality[index]:
+            self.block.clear(index)
+        self.qualities.free(index)
+
+    def stand_in(self, index: int, target: int, quality: Quality) -> bool:
+        """Copy an image into the slice of another one that has nothing as good; say whether it was."""
+        slices = self.plan.slices
+        if not 0 <= target < len(self.quality) or target // slices != index // slices:
+            return False
+        block = self.block
+        return self.qualities.stand_in(target, quality, lambda: block.copy(index, target))
 
     def _dtype_alone(self, image: Image) -> np.dtype[Any]:
         """Return the dtype that an image has when it is loaded by itself."""
@@ -179,18 +204,16 @@ class Assembly:
 
     def viewed(self, index: int, loader: LoaderInfo) -> Image | None:
         """Return a slice as an image if it is final and has the dtype that the image has alone."""
-        block = self.block
-        if self.quality[index] != FULL or self._alone[index] != block.array.dtype:
-            return None
-        image = self.image(index, loader)
-        return image if image.pixels.dtype == block.array.dtype else None
+        view = self._views.get(index)
+        if view is None and self.quality[index] == FULL and self._alone[index] == self.block.array.dtype:
+            image = self.image(index, loader)
+            if image.pixels.dtype == self._alone[index]:  # the block was not widened meanwhile
+                view = self._views.setdefault(index, image)
+        return view
 
     def finish(self, index: int) -> None:
         """Mark an index as final."""
-        with self._lock:
-            if self.quality[index] != FULL:
-                self.quality[index] = FULL
-                self._done += 1
+        self.qualities.reach(index)
 
     def _plan_for(self, index: int, image: Image) -> pixels.ScalePlan:
         """Return how to scale the image: as planned, or anew where its metadata said something else."""
@@ -224,13 +247,14 @@ class Assembly:
         if self.reservation is not None:
             self.reservation.grow(wider.nbytes)
         block = Block(wider.shape, wider.slice_shape, wider.dtype)
-        there = self.quality == Quality.FULL
+        there = self.quality > 0
         block.slices[there] = self.block.slices[there]
         if self.reservation is not None:
             self.reservation.shrink(self.plan.nbytes)
         self.plan, self.block = wider, block
         self._templates = [each and replace(each, pixels=_NO_PIXELS) for each in self._templates]
         self.misfits.clear()
+        self._views.clear()
 
     def image(self, index: int, loader: LoaderInfo) -> Image:
         """Return a slice as an image: a view."""
@@ -262,8 +286,9 @@ class Assembly:
         """Zero what a failed load of an image may have left."""
         index = self._index_of[image_id]
         self.scratch.free(image_id)
-        if not self.quality[index]:
+        if self.qualities.claim_empty(index):
             self.block.clear(index)
+        self.qualities.free(index)
 
     def interpolate(self) -> tuple[int, ...]:
         """Make the images that lie between two others which are there; return their indices."""
@@ -278,13 +303,11 @@ class Assembly:
 
     def restart(self) -> None:
         """Forget what has arrived: a block that is filled as a whole is filled anew."""
-        with self._lock:
-            self.quality[:] = 0
-            self._done = 0
+        self.qualities.restart()
 
     def clear_missing(self) -> None:
-        """Zero whatever has not arrived."""
-        for index in self.missing:
+        """Zero the slices in which nothing has arrived."""
+        for index in np.flatnonzero(self.quality == 0).tolist():
             self.block.clear(index)
 
     @property
