@@ -168,9 +168,8 @@ def _finish(filling: _Filling, image_id: ImageId, answer: object) -> None:
 
 
 def _place(filling: _Filling, image_id: ImageId, image: Image) -> None:
-    index = filling.assembly.place(image, image_id)
-    if index not in filling.assembly.misfits:
-        filling.arrived(index)
+    if filling.assembly.place(image, image_id):
+        filling.arrived(filling.assembly.index_of(image_id))
 
 
 def _fill_voxels(filling: _Filling, fill: VoxelFill, context: LoadContext) -> None:
