@@ -4,7 +4,7 @@ Everything that Loadstone raises on purpose.
 One tree, so that ``except loadstone.LoadstoneError`` catches all of it::
 
     LoadstoneError
-    ├── InvalidIdError          an id or a source that cannot be taken apart
+    ├── InvalidIdError          an id or a source that cannot be taken apart, or a frame that is not there
     ├── UnknownSchemeError      no installed plugin claims the scheme
     ├── SchemeConflictError     several installed plugins claim the scheme
     ├── PluginLoadError         the plugin that claims the scheme is broken
@@ -106,7 +106,7 @@ def _restore(kind: type[LoadstoneError], args: tuple[Any, ...], state: dict[str,
 
 
 class InvalidIdError(LoadstoneError):
-    """An id or source that cannot be taken apart: no scheme, a frame that is no number, an unknown suffix."""
+    """An id or source that leads nowhere: no scheme, an unknown suffix, a frame that is not there."""
 
 
 class UnknownSchemeError(LoadstoneError):

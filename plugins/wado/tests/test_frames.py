@@ -17,7 +17,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from loadstone import IntegrityError, LimitError, MetadataError, Settings, UnsupportedError
+from loadstone import IntegrityError, InvalidIdError, LimitError, MetadataError, Settings, UnsupportedError
 from loadstone_wado.decode import load_frame
 from loadstone_wado.part10 import Part10
 from plugins.wado.tests.builders import SETTINGS, encapsulated, image, items_of, opened, part10
@@ -120,14 +120,14 @@ def test_excess_bytes_are_no_frames() -> None:
     dataset.PixelData += bytes(16)
     with opened(dataset) as part:
         assert load_frame(part.frames, 2).pixels.tolist() == [[4, 5], [6, 7]]
-        with pytest.raises(MetadataError, match="no frame 3"):
+        with pytest.raises(InvalidIdError, match="no frame 3"):
             part.frames.read(3)
 
 
 @pytest.mark.parametrize("number", [0, -1, 3])
 def test_frames_that_do_not_exist_are_refused(number: int) -> None:
     """Frames are numbered from 1 to NumberOfFrames."""
-    with opened(image(np.zeros((2, 2, 2), np.uint8), frames=2)) as part, pytest.raises(MetadataError):
+    with opened(image(np.zeros((2, 2, 2), np.uint8), frames=2)) as part, pytest.raises(InvalidIdError):
         part.frames.read(number)
 
 
@@ -180,7 +180,7 @@ def test_missing_frames_are_named_and_the_others_load() -> None:
         reader.read(3)
 
 
-@pytest.mark.parametrize("table", [(0, 11, 30), (0, 30, 10), (0, 8, 30), (0, 10, 10**9)])
+@pytest.mark.parametrize("table", [(0, 11, 30), (0, 30, 10), (0, 8, 30), (0, 10, 10**9), (10, 20, 30)])
 def test_wrong_tables_are_integrity_errors(table: tuple[int, ...]) -> None:
     """A table that does not lead to items is refused, never followed into other bytes."""
     reader = reader_of(items_of(b"ab", b"cd", b"ef", b"gh", table=table), 3)
@@ -188,9 +188,23 @@ def test_wrong_tables_are_integrity_errors(table: tuple[int, ...]) -> None:
         _ = [reader.read(number) for number in (1, 2, 3)]
 
 
+@pytest.mark.parametrize(
+    "table", [(8, 22, 40), (0, 11, 30), (0, 0, 0), (10**9, 10**9, 10**9), (22, 40, 56), (0, 16), (0,)]
+)
+@pytest.mark.parametrize("pieces", [1, 2])
+def test_wrong_tables_do_no_harm_where_the_fragments_leave_no_doubt(
+    table: tuple[int, ...], pieces: int
+) -> None:
+    """As many fragments, or beginnings of codestreams, as frames: those are the frames."""
+    parts = [part for frame in FRAMES for part in ((frame,) if pieces == 1 else (frame[:6], frame[6:]))]
+    reader = reader_of(items_of(*parts, b"", table=table), 3)
+
+    assert [read(reader, number) for number in (3, 1, 2)] == [FRAMES[2], FRAMES[0], FRAMES[1]]
+
+
 def test_a_short_table_loads_what_it_names() -> None:
     """Frames beyond the table are missing, the others load."""
-    reader = reader_of(items_of(b"ab", b"cd", b"ef", table=(0, 10)), 3)
+    reader = reader_of(items_of(b"ab", b"cd", b"ef", b"gh", table=(0, 10)), 3)
 
     assert read(reader, 1) == b"ab"
     with pytest.raises(IntegrityError, match="2 entries"):
@@ -223,7 +237,7 @@ def test_any_pixel_data_gives_bytes_or_a_typed_error(data: bytes, frames: int, n
     reader = reader_of(data, frames)
     try:
         found = read(reader, number)
-    except (IntegrityError, MetadataError, LimitError):
+    except (IntegrityError, InvalidIdError, MetadataError, LimitError):
         return
 
     assert len(found) <= len(data)

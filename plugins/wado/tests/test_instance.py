@@ -9,7 +9,7 @@ import pytest
 from pydicom.sequence import Sequence
 from pydicom.uid import EncapsulatedPDFStorage, RTDoseStorage, SecondaryCaptureImageStorage
 
-from loadstone import LimitError, LoadstoneError, MetadataError, Settings, UnsupportedError
+from loadstone import InvalidIdError, LimitError, LoadstoneError, MetadataError, Settings, UnsupportedError
 from loadstone.metadata import (
     GeneralSeries,
     ImagePixel,
@@ -200,7 +200,7 @@ def test_dose_planes_follow_the_offset_vector(
 
 def test_frames_that_do_not_exist_are_refused() -> None:
     """There is nothing to say about frame 2 of 1."""
-    with opened(image()) as part, pytest.raises(MetadataError, match="no frame 2"):
+    with opened(image()) as part, pytest.raises(InvalidIdError, match="no frame 2"):
         part.instance.frame(2)
 
 

@@ -85,7 +85,7 @@ def test_frames_of_an_instance() -> None:
 def test_no_such_frame(number: int) -> None:
     """A frame that the instance does not have is not asked for."""
     with serving(enhanced(5)) as server, Session() as session:
-        with pytest.raises(MetadataError, match="there is no frame"):
+        with pytest.raises(InvalidIdError, match="there is no frame"):
             session.load_image(frame_id(server, 0, number))
         assert len(server.requests) == 1
         assert session.load_image(frame_id(server, 0, 5)).pixels.shape == (4, 6)

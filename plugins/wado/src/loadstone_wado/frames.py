@@ -2,18 +2,20 @@
 Where the bytes of each frame are (DICOM PS3.5 8.2 and A.4), and reading only those.
 
 Native frames lie one after the other; encapsulated ones are fragments, found by the extended offset table,
-else the basic one, else by looking at the fragments. A table is believed only where it leads to an item.
+else the basic one, else by looking at the fragments. A table is believed only where it leads to an item;
+where it does not, the fragments are looked at if they leave no doubt.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from struct import Struct, unpack_from
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from loadstone.errors import IntegrityError, LimitError, MetadataError, UnsupportedError
+from loadstone.errors import IntegrityError, InvalidIdError, LimitError, UnsupportedError
 from loadstone_wado import tags
 from loadstone_wado.blobs import MemoryBlob
 from loadstone_wado.lazy import lazy
@@ -113,8 +115,10 @@ class FrameReader:
             If the bytes are not there, or the offset table leads elsewhere.
         UnsupportedError
             If the transfer syntax is not known, or there are no pixels.
-        MetadataError
+        InvalidIdError
             If there is no such frame.
+        MetadataError, LimitError
+            As `Instance.layout`.
         FetchError
             If they cannot be read.
         """
@@ -130,7 +134,7 @@ class FrameReader:
     def _check_number(self, number: int) -> None:
         frames = self.instance.layout.frames
         if not 1 <= number <= frames:
-            raise MetadataError(
+            raise InvalidIdError(
                 f"there is no frame {number}, the object has {frames}",
                 source=self._blob.source,
                 hint=f"Frames count from 1 to {frames}.",
@@ -144,7 +148,7 @@ class FrameReader:
         ------
         IntegrityError
             If the pixel data is shorter than that.
-        UnsupportedError, MetadataError
+        UnsupportedError, InvalidIdError, MetadataError, LimitError
             As `read`.
         """
         pixels = self._pixels
@@ -240,7 +244,14 @@ class FrameReader:
 
     def _fragments_of(self, number: int) -> list[_Fragment]:
         if self._table:
-            return self._fragments_by_table(number)
+            try:
+                return self._fragments_by_table(number)
+            except IntegrityError:
+                # Tables are wrong more often than fragments: counted from elsewhere, or beyond 32 bits.
+                frames = self._fragments_by_frame if self._is_unambiguous else []
+                if not frames:
+                    raise
+                return frames[number - 1]
         frames = self._fragments_by_frame
         if number > len(frames):
             raise IntegrityError(
@@ -288,11 +299,14 @@ class FrameReader:
 
     def _fragments_by_table(self, number: int) -> list[_Fragment]:
         table = self._table
-        if number > len(table):
+        # Nothing says where the last frame of a short table ends.
+        if number > len(table) or number == len(table) < self.instance.layout.frames:
             raise IntegrityError(
-                f"the offset table has {len(table)} entries, frame {number} is not among them",
+                f"the offset table has {len(table)} entries, too few to find frame {number}",
                 source=self._blob.source,
             )
+        if not self._table_is_sound:
+            raise self._wrong_table(number)
         start = self._start + table[number - 1]
         stop = self._start + table[number] if number < len(table) else None
         if (stop is not None and stop <= start) or start >= self._blob.size:
@@ -308,13 +322,26 @@ class FrameReader:
         return IntegrityError(
             f"the offset table does not lead to frame {number}",
             source=self._blob.source,
-            hint="The table is wrong; the object must be repaired before it can be read.",
+            hint="The object is truncated, or its table is wrong and must be repaired.",
         )
+
+    @lazy
+    def _table_is_sound(self) -> bool:
+        """Whether the first frame comes first, and each one behind the one before."""
+        return self._table[0] == 0 and all(one < other for one, other in pairwise(self._table))
+
+    @lazy
+    def _is_unambiguous(self) -> bool:
+        """Whether the fragments by themselves fall into as many frames as there should be."""
+        try:
+            return len(self._fragments_by_frame) == self.instance.layout.frames
+        except IntegrityError:
+            return False
 
     @lazy
     def _fragments_by_frame(self) -> list[list[_Fragment]]:
         """Fragments of each frame where there is no table."""
-        fragments = _walk(self._blob, self._start, self._most)
+        fragments = [each for each in _walk(self._blob, self._start, self._most) if each.length]
         frames = self.instance.layout.frames
         if frames == 1:
             return [fragments]

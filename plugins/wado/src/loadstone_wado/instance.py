@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from loadstone.errors import MetadataError, UnsupportedError
+from loadstone.errors import InvalidIdError, MetadataError, UnsupportedError
 from loadstone_wado import tags
 from loadstone_wado.blobs import MemoryBlob
 from loadstone_wado.elements import DatasetElements, JsonElements, RawElements
@@ -212,13 +212,13 @@ class Instance:
 
         Raises
         ------
-        MetadataError
+        InvalidIdError
             If there is no such frame.
         """
         frame = self._frames.get(number)
         if frame is None:
             if not 1 <= number <= self.number_of_frames:
-                raise MetadataError(
+                raise InvalidIdError(
                     f"there is no frame {number}, the object has {self.number_of_frames}",
                     source=self.source,
                     hint=f"Frames count from 1 to {self.number_of_frames}.",

@@ -65,8 +65,8 @@ def frame_modules(
 
     Raises
     ------
-    MetadataError
-        If there is no such frame; asking for a module raises it where attributes are damaged.
+    InvalidIdError
+        If there is no such frame. Asking for a module raises `MetadataError` where attributes are damaged.
     """
     frame = instance.frame(number)
 
