@@ -48,6 +48,7 @@ def request_volume(
     described: ImageStack | VoxelSource | None = None,
 ) -> LoadObject[Volume]:
     """Return a handle on a volume; its first partial is the volume while it is still empty."""
+    session.retrieve.of_volume(wish.retrieve, volume_id)  # a wrong name is told at once
     key = session.volume_names.get(wish.key(volume_id), wish.key(volume_id))
     if reload:
         session.cache.remove(key)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from loadstone.hookspecs import ImageLoader, VolumeLoader
     from loadstone.ids import VolumeId
+    from loadstone.retrieve import RetrieveConfiguration
     from loadstone.image import LoaderInfo
     from loadstone.metadata import Modules
     from loadstone.session import Session
@@ -159,10 +160,17 @@ class VolumeLoading:
                 collect=self.wish.collect,
                 ready=images.taken(),
                 adopted=adopted,
+                stages=self._stages(volume),
             )
         except BaseException:
             views.remove(volume)
             raise
+
+    def _stages(self, volume: Volume) -> RetrieveConfiguration | None:
+        """Return by which stages the volume is loaded."""
+        syntax = None if volume.image_ids == () else volume.metadata.get(TransferSyntax)
+        keys = (self.volume_id, volume.volume_id, syntax.transfer_syntax_uid if syntax else "")
+        return self.session.retrieve.of_volume(self.wish.retrieve, *keys)
 
     def _keep(self, volume: Volume, key: Hashable) -> None:
         reservation = volume._assembly.reservation
