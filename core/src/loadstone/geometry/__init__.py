@@ -16,7 +16,7 @@ from loadstone.geometry.affine import (
 )
 from loadstone.geometry.arrange import StackGeometry, ZSource, arrange
 from loadstone.geometry.axis import Axis
-from loadstone.geometry.grid import GridGeometry, arrange_grid
+from loadstone.geometry.grid import GridGeometry, arrange_grid, slice_numbers
 from loadstone.geometry.policy import GeometryPolicy
 from loadstone.geometry.report import Finding, FindingKind, GeometryReport
 from loadstone.geometry.stacks import mixture, split_stacks
@@ -43,5 +43,6 @@ __all__ = [
     "mixture",
     "ras_to_lps",
     "slice_distance",
+    "slice_numbers",
     "split_stacks",
 ]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from loadstone.metadata import ImagePlane
 
-__all__ = ["GridGeometry", "arrange_grid"]
+__all__ = ["GridGeometry", "arrange_grid", "slice_numbers"]
 
 Labels = npt.NDArray[np.intp]
 
@@ -36,6 +36,32 @@ class GridGeometry:
     """``(…, k)``: the image of each place, by its position in the list that was given; -1: there is none."""
     stack: StackGeometry
     """Where the slices lie, which is the same at every time point; its report is that of all images."""
+
+
+def slice_numbers(planes: Sequence[ImagePlane]) -> tuple[int, ...] | None:
+    """
+    Number images by position: equal numbers for equal positions, ascending along row × column.
+
+    Returns
+    -------
+    tuple of int or None
+        One for each image, from 0 without holes; None where not all say where they lie in one space.
+
+    Raises
+    ------
+    MetadataError
+        If a plane holds what is no vector.
+
+    Examples
+    --------
+    >>> from loadstone.metadata import ImagePlane
+    >>> slice_numbers([ImagePlane((1, 1), (0, 0, z), (1, 0, 0, 0, 1, 0)) for z in (3, 0, 3)])
+    (1, 0, 1)
+    """
+    table = PlaneTable.of(planes)
+    if not planes or _unplaced(table):
+        return None
+    return tuple(_by_position(table).tolist())
 
 
 def arrange_grid(

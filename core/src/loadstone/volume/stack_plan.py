@@ -147,9 +147,8 @@ def _arranged(
         size = first.rows, first.columns
         return geometry.arrange_grid(planes, stack.places, lengths, size, policy, sparse=stack.sparse)
     except GeometryError as error:
-        raise GeometryError(
-            error.what, source=stack.volume_id, hint=error.hint, report=error.report
-        ) from error
+        report = (error.report or GeometryReport()).adding(*stack.findings)
+        raise GeometryError(error.what, source=stack.volume_id, hint=error.hint, report=report) from error
 
 
 def _scaling(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from loadstone_wado.series.left_out import LeftOut
-from loadstone_wado.series.stacks import Member, stacks_of
+from loadstone_wado.series.members import Member
+from loadstone_wado.series.stacks import stacks_of
 
 __all__ = ["LeftOut", "Member", "stacks_of"]

@@ -1,23 +1,27 @@
-"""From instances to stacks that are one volume each: by series, by object, by what fits in one array."""
+"""From instances to stacks that are one volume each: by series, kind, place and time."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
 
-from loadstone import GeometryPolicy, ImageStack, InvalidIdError
-from loadstone.geometry import Finding, FindingKind, GeometryReport, arrange, split_stacks
+from loadstone import GeometryPolicy, ImageStack, InvalidIdError, UnsupportedError
+from loadstone.geometry import Finding, FindingKind, GeometryReport, arrange, slice_numbers, split_stacks
 from loadstone.transport import redact
 from loadstone_wado import tags
 from loadstone_wado.ids import Selection
 from loadstone_wado.naming import naming
+from loadstone_wado.series.dimensions import SEGMENTATIONS, declared_axes, segment_axis
+from loadstone_wado.series.facts import echo_time, kind_of
+from loadstone_wado.series.members import Member, SeriesImage
+from loadstone_wado.series.time_axis import Arrangement, time_axis
+from loadstone_wado.transfer_syntaxes import name_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Hashable, Iterable, Iterator, Sequence
 
-    from loadstone_wado.instance import Instance
-
-__all__ = ["Member", "stacks_of"]
+__all__ = ["stacks_of"]
 
 _MOSAIC = Finding(FindingKind.MOSAIC, "each image is a mosaic, a sheet of tiles that are slices")
 """About images with MOSAIC in their ImageType, as Siemens stores functional series."""
@@ -30,18 +34,22 @@ _TAKE_AS_IT_IS = GeometryPolicy(
 _EVERYTHING = Selection()
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
-    """An instance and how its images are named."""
+_SLIDES: Final = frozenset({"1.2.840.10008.5.1.4.1.1.77.1.6"})
+"""VL Whole Slide Microscopy Image Storage."""
 
-    instance: Instance
-    """The instance."""
-    image_id: Callable[[int], str]
-    """Frame number, from 1, to image id."""
+_ENHANCED: Final = frozenset({
+    "1.2.840.10008.5.1.4.1.1.2.1",  # CT
+    "1.2.840.10008.5.1.4.1.1.2.2",  # CT, converted
+    "1.2.840.10008.5.1.4.1.1.4.1",  # MR
+    "1.2.840.10008.5.1.4.1.1.4.3",  # MR, colour
+    "1.2.840.10008.5.1.4.1.1.4.4",  # MR, converted
+    "1.2.840.10008.5.1.4.1.1.128.1",  # PET, converted
+    "1.2.840.10008.5.1.4.1.1.130",  # PET
+})  # fmt: skip
+"""SOP classes whose frames say by themselves where and what they are."""
 
-
-_Image = tuple[Member, int]
-"""An instance and the number of one of its frames, from 1."""
+_SAME_ECHO: Final = 0.01
+"""Share of an echo time by which another one may differ and be the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +62,17 @@ class _Group:
     """Which of its series, from 1."""
     siblings: int
     """How many its series has."""
-    images: tuple[_Image, ...]
-    """Sorted by position."""
-    report: GeometryReport
-    """What sorting them has shown."""
+    images: tuple[SeriesImage, ...]
+    """Sorted by time and position."""
+    arrangement: Arrangement
+    """Their axes in front of the slices."""
+    report: GeometryReport | None
+    """What sorting them has shown; None where there are such axes."""
+
+    @property
+    def localizer(self) -> bool:
+        """Whether it only shows where others lie."""
+        return any("LOCALIZER" in kind for kind in self.images[0].instance.image_type)
 
 
 def stacks_of(
@@ -89,16 +104,17 @@ def stacks_of(
     InvalidIdError
         If the selection matches none; the message lists the ids of those that there are.
     """
-    by_series = _by_series(members)
+    by_series = _by_series(_loadable(members))
     names = len(by_series) > 1
 
     def stacks(selected: Selection) -> list[ImageStack]:
         return [
-            _image_stack(group, place + _selections(group, separator, series=names), findings)
+            each
             for uid, of_series in by_series.items()
             if selected.series in {None, uid}
-            for group in _groups(uid, of_series)
-            if selected.stack in {None, group.number}
+            for each in _of_series(
+                list(_groups(uid, of_series)), place, selected, separator, findings, series=names
+            )
         ]
 
     found = stacks(selection)
@@ -108,6 +124,53 @@ def stacks_of(
             "there is no such series or stack", source=redact(place), hint=f"There are:\n  {listed}"
         )
     return found
+
+
+def _loadable(members: Sequence[Member]) -> list[Member]:
+    """
+    Leave out slides, whose tiles are no slices.
+
+    Raises
+    ------
+    UnsupportedError
+        If there is nothing else.
+    """
+    found = [each for each in members if each.instance.sop_class_uid not in _SLIDES]
+    if not found:
+        instance = members[0].instance
+        raise UnsupportedError(
+            f"a {name_of(instance.sop_class_uid)} is no volume: its frames are tiles of one picture",
+            source=instance.source,
+            hint="Load its frames one by one with load_image.",
+        )
+    return found
+
+
+def _of_series(
+    groups: Sequence[_Group],
+    place: str,
+    selected: Selection,
+    separator: str,
+    findings: tuple[Finding, ...],
+    *,
+    series: bool,
+) -> Iterator[ImageStack]:
+    """Yield the chosen volumes of a series; localizers only by name, where there is something else."""
+    ids = {group.number: place + _selections(group, separator, series=series) for group in groups}
+    aside = [group for group in groups if group.localizer]
+    if len(aside) == len(groups):
+        aside = []
+    for group in groups:
+        if selected.stack == group.number:
+            yield _image_stack(group, ids[group.number], findings)
+        elif selected.stack is None and group not in aside:
+            said = tuple(_set_aside(each, ids[each.number]) for each in aside)
+            yield _image_stack(group, ids[group.number], (*findings, *said))
+
+
+def _set_aside(group: _Group, name: str) -> Finding:
+    message = f"{len(group.images)} localizers were set aside: {redact(name)}"
+    return Finding(FindingKind.LOCALIZER, message)
 
 
 def _selections(group: _Group, separator: str, *, series: bool) -> str:
@@ -125,51 +188,125 @@ def _by_series(members: Sequence[Member]) -> dict[str, list[Member]]:
 
 
 def _groups(uid: str, members: list[Member]) -> Iterator[_Group]:
-    parts = [part for images in _arrays(members) for part in _split(images)]
-    for number, (images, report) in enumerate(parts, 1):
-        yield _Group(uid, number, len(parts), images, report)
+    parts = [_sorted(part) for images in _arrays(members) for part in _split(images)]
+    for number, (images, arrangement, report) in enumerate(parts, 1):
+        yield _Group(uid, number, len(parts), images, arrangement, report)
 
 
-def _arrays(members: list[Member]) -> Iterable[list[_Image]]:
-    """Put together what may share an array: single images of one kind of pixel, each multi-frame object."""
-    single: dict[object, list[_Image]] = {}
-    several = []
-    for member in members:
-        count = member.instance.number_of_frames
-        if count > 1:
-            several.append([(member, number) for number in range(1, count + 1)])
-        else:
-            layout = member.instance.layout
-            colors = 3 if layout.photometric_interpretation == "PALETTE COLOR" else layout.samples
-            single.setdefault(colors, []).append((member, 1))
-    return [*single.values(), *several]
+def _arrays(members: list[Member]) -> Iterable[list[SeriesImage]]:
+    """
+    Put together what may share an array, and be one volume.
+
+    Single images do, if they are of one kind of pixel; multi-frame objects each on their own, unless each
+    frame says what it is, as in enhanced objects, of which one may hold one time point.
+    """
+    single: dict[Hashable, list[SeriesImage]] = {}
+    several: dict[Hashable, list[SeriesImage]] = {}
+    for place, member in enumerate(members):
+        instance, layout = member.instance, member.instance.layout
+        colors = 3 if layout.photometric_interpretation == "PALETTE COLOR" else layout.samples
+        if instance.number_of_frames == 1 and instance.sop_class_uid not in SEGMENTATIONS:
+            single.setdefault(colors, []).append(SeriesImage(member, 1))
+            continue
+        key = (instance.sop_class_uid, colors) if instance.sop_class_uid in _ENHANCED else place
+        frames = [SeriesImage(member, number) for number in range(1, instance.number_of_frames + 1)]
+        several.setdefault(key, []).extend(frames)
+    return [*single.values(), *several.values()]
 
 
-def _split(images: list[_Image]) -> Iterator[tuple[tuple[_Image, ...], GeometryReport]]:
-    """Divide images by where they lie, and sort them."""
-    planes = [member.instance.frame(number).plane for member, number in images]
-    layouts = [member.instance.layout for member, _ in images]
-    for indices in split_stacks(planes, [(each.rows, each.columns) for each in layouts]):
-        rows, columns = layouts[indices[0]].rows, layouts[indices[0]].columns
-        arranged = arrange([planes[index] for index in indices], rows, columns, _TAKE_AS_IT_IS)
-        yield tuple(images[indices[place]] for place in arranged.order), arranged.report
+def _split(images: list[SeriesImage]) -> Iterator[list[SeriesImage]]:
+    """Divide images by what they are and where they lie."""
+    for alike in _by_kind(images):
+        planes = [image.frame.plane for image in alike]
+        layouts = [image.instance.layout for image in alike]
+        for indices in split_stacks(planes, [(each.rows, each.columns) for each in layouts]):
+            yield [alike[index] for index in indices]
+
+
+def _by_kind(images: list[SeriesImage]) -> Iterable[list[SeriesImage]]:
+    """Divide images by what keeps them out of one volume: their kind and their echo time."""
+    kinds: dict[Hashable, list[SeriesImage]] = {}
+    for image in images:
+        kinds.setdefault(kind_of(image.frame), []).append(image)
+    for alike in kinds.values():
+        echoes: dict[int, list[SeriesImage]] = {}
+        times = [echo_time(image.frame) for image in alike]
+        for image, echo in zip(alike, _echoes(times), strict=True):
+            echoes.setdefault(echo, []).append(image)
+        yield from echoes.values()
+
+
+def _echoes(times: Sequence[float | None]) -> list[int]:
+    """Number echo times: equal numbers differ by at most 1 %, as a scanner may vary one."""
+    known = sorted({each for each in times if each is not None})
+    number_of: dict[float | None, int] = {None: -1}
+    start = 0.0
+    number = -1
+    for each in known:
+        if number < 0 or each - start > _SAME_ECHO * start:
+            start, number = each, number + 1
+        number_of[each] = number
+    return [number_of[each] for each in times]
+
+
+def _sorted(
+    images: list[SeriesImage],
+) -> tuple[tuple[SeriesImage, ...], Arrangement, GeometryReport | None]:
+    """Sort images by time and position, each time point by itself."""
+    planes = [image.frame.plane for image in images]
+    slices = slice_numbers(planes)
+    arrangement = _arrangement(images, slices)
+    if not arrangement.coordinates:
+        layout = images[0].instance.layout
+        stack = arrange(planes, layout.rows, layout.columns, _TAKE_AS_IT_IS)
+        return tuple(images[index] for index in stack.order), arrangement, stack.report
+    # The order given decides where positions do not.
+    ranks = slices or tuple(range(len(images)))
+    order = sorted(range(len(images)), key=lambda index: (arrangement.places[index], ranks[index]))
+    arrangement = replace(arrangement, places=tuple(arrangement.places[index] for index in order))
+    return tuple(images[index] for index in order), arrangement, None
+
+
+def _arrangement(images: list[SeriesImage], slices: tuple[int, ...] | None) -> Arrangement:
+    """Find the axes of images that are of one kind, orientation and size."""
+    instance = images[0].instance
+    if instance.sop_class_uid in SEGMENTATIONS:
+        return segment_axis(images)
+    if len({id(image.instance) for image in images}) == 1 and len(images) > 1:
+        declared = declared_axes(images)
+        if declared is not None:
+            return declared
+    return Arrangement() if slices is None else time_axis(images, slices)
 
 
 def _image_stack(group: _Group, name: str, findings: tuple[Finding, ...]) -> ImageStack:
-    ids = tuple(member.image_id(frame) for member, frame in group.images)
-    if any("MOSAIC" in member.instance.image_type for member, _ in group.images):
+    if any("MOSAIC" in image.instance.image_type for image in group.images):
         findings = (*findings, _MOSAIC)
-    return ImageStack(name, ids, _description(group), findings, geometry=group.report)
+    arrangement = group.arrangement
+    return ImageStack(
+        name,
+        tuple(image.image_id for image in group.images),
+        _description(group),
+        (*findings, *arrangement.findings),
+        arrangement.coordinates,
+        arrangement.places,
+        arrangement.sparse,
+        group.report,
+    )
 
 
 def _description(group: _Group) -> str:
-    first = group.images[0][0].instance
+    first = group.images[0].instance
     layout = first.layout
     with naming(first.source):
         described = first.elements.text(tags.SERIES_DESCRIPTION)
         number = first.elements.integer(tags.SERIES_NUMBER)
+    lengths = "".join(f"{len(axis)} x " for axis in group.arrangement.coordinates)
+    slices = len(group.images)
+    if not group.arrangement.sparse:
+        slices //= math.prod(map(len, group.arrangement.coordinates))
     return (
-        f"{first.modality or 'images'} {len(group.images)} x {layout.rows} x {layout.columns}"
+        f"{first.modality or 'images'} {lengths}{slices} x {layout.rows} x {layout.columns}"
         + (f", series {number}" if number is not None else "")
         + (f" {described!r}" if described else "")
     )
