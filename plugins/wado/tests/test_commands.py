@@ -15,8 +15,11 @@ from typer.testing import CliRunner
 from loadstone.cli import main
 from loadstone_wado.commands import demo, serve
 from loadstone_wado.demo.samples import dicom_sample
+from loadstone_wado.server import DicomWebServer
+from plugins.wado.tests.studies import SERIES, STUDY, contents, ct_series, series_path
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 COMMAND = (sys.executable, "-c", "import sys; from loadstone.cli import main; sys.exit(main())")
@@ -55,6 +58,54 @@ def test_serve_refuses_a_taken_port(capsys: pytest.CaptureFixture[str]) -> None:
 
     assert code == 1
     assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+@pytest.fixture
+def pacs() -> Iterator[str]:
+    """Return the root of a service with a CT and a PET series."""
+    other = {"SeriesInstanceUID": "1.2.3.2", "SOPInstanceUID": "1.2.3.2.1", "Modality": "PT"}
+    datasets = [*ct_series(3, SeriesNumber=7), *ct_series(1, **other)]
+    with DicomWebServer(contents(datasets)) as server:
+        yield server.url
+
+
+def test_series_lists_ids_to_load(pacs: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """`loadstone series` prints a line a series, with its id; filters and limit narrow it."""
+    code = main(["series", pacs])
+    listed = capsys.readouterr().out.splitlines()
+    main(["series", pacs, "-w", "Modality=PT", "--study", STUDY])
+    narrowed = capsys.readouterr().out
+    main(["series", pacs, "--limit", "1"])
+
+    assert code == 0
+    assert f"wadors:{pacs}{series_path()}" in "".join(listed)
+    assert len([line for line in listed if "wadors:" in line]) == 2
+    assert "1.2.3.2" in narrowed
+    assert "CT" not in narrowed
+    assert capsys.readouterr().out.count("wadors:") == 1
+
+
+def test_series_for_programs(pacs: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """With --json, a program gets what it needs to load a series."""
+    main(["series", pacs, "-w", "Modality=CT", "--json"])
+    (row,) = json.loads(capsys.readouterr().out)
+
+    assert row == {
+        "id": f"wadors:{pacs}{series_path()}",
+        "modality": "CT",
+        "description": "",
+        "number": 7,
+        "images": 3,
+        "study": STUDY,
+        "series": SERIES,
+    }
+
+
+def test_series_refuses_what_is_no_attribute(pacs: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A misspelt filter is an error that says what may be meant."""
+    assert main(["series", pacs, "-w", "Modalty=CT"]) == 1
+    assert "Modality" in capsys.readouterr().err
+    assert main(["series", pacs, "-w", "Modality"]) == 2
 
 
 @pytest.mark.parametrize(

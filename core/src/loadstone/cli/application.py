@@ -17,6 +17,7 @@ from loadstone.cli.new_plugin import new_plugin
 from loadstone.cli.output import say_error
 from loadstone.cli.plugin_commands import plugin_commands
 from loadstone.cli.plugins import plugins
+from loadstone.cli.scan import scan
 from loadstone.errors import LoadstoneError
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["run"]
 
-_CORE = (plugins, info, load, doctor, new_plugin)
+_CORE = (plugins, info, scan, load, doctor, new_plugin)
 
 
 def run(arguments: Sequence[str] | None) -> int:

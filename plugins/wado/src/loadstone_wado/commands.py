@@ -1,4 +1,4 @@
-"""Commands for the core's command line: ``loadstone serve`` and ``loadstone demo``."""
+"""Commands for the core's command line: ``loadstone series``, ``loadstone serve`` and ``loadstone demo``."""
 
 from __future__ import annotations
 
@@ -7,14 +7,72 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from loadstone import LoadstoneError
+from loadstone import LoadstoneError, Session
+from loadstone.cli.output import show_json, show_table
 
 if TYPE_CHECKING:
+    from loadstone_wado.dicomweb.rows import SeriesRow
     from loadstone_wado.server import Counts, DicomWebServer
 
-__all__ = ["demo", "serve"]
+__all__ = ["demo", "series", "serve"]
 
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+def series(
+    url: Annotated[str, typer.Argument(help="Root of a DICOMweb service.")],
+    *,
+    study: Annotated[str | None, typer.Option(help="Study Instance UID to stay in.")] = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--where", "-w", metavar="ATTRIBUTE=VALUE", help="For example Modality=CT; again for more."
+        ),
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=0, help="Most series that are wanted.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
+) -> None:
+    """Search a DICOMweb service for series and list them with the ids that load them."""
+    from loadstone_wado.dicomweb.client import DicomWeb
+
+    filters = dict(_condition(each) for each in where or ())
+    with Session() as session:
+        rows = DicomWeb(url, session).series(filters, study=study, limit=limit)
+    if json:
+        show_json([_series(row) for row in rows])
+        return
+    show_table(
+        ("modality", "number", "images", "description", "id"),
+        (
+            (row.modality, _text(row.series_number), _text(row.number_of_instances), row.description, row.id)
+            for row in rows
+        ),
+        right=("number", "images"),
+        fold=("description", "id"),
+    )
+
+
+def _condition(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise typer.BadParameter(f"{text!r} is not ATTRIBUTE=VALUE")
+    return name, value
+
+
+def _text(number: int | None) -> str:
+    return "" if number is None else str(number)
+
+
+def _series(row: SeriesRow) -> dict[str, object]:
+    return {
+        "id": row.id,
+        "modality": row.modality,
+        "description": row.description,
+        "number": row.series_number,
+        "images": row.number_of_instances,
+        "study": row.study_instance_uid,
+        "series": row.series_instance_uid,
+    }
 
 
 def serve(

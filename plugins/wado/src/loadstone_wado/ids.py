@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 __all__ = ["RsUrl", "Selection", "frame_of"]
 
 _RS = re.compile(
-    r"(?P<root>(?i:https?)://[^?#]+?)/studies/(?P<study>[^/?#]+)/series/(?P<series>[^/?#]+)"
-    r"(?:/instances/(?P<instance>[^/?#]+)(?:/frames/(?P<frame>[0-9]{1,9}))?)?/?(?P<query>\?[^#]*)?\Z"
+    r"(?P<root>(?i:https?)://[^?#]+?)/studies/(?P<study>[^/?#]+)(?:/series/(?P<series>[^/?#]+)"
+    r"(?:/instances/(?P<instance>[^/?#]+)(?:/frames/(?P<frame>[0-9]{1,9}))?)?)?/?(?P<query>\?[^#]*)?\Z"
 )
 
 
@@ -90,14 +90,14 @@ def no_volume(volume_id: VolumeId) -> InvalidIdError:
 
 @dataclass(frozen=True, slots=True)
 class RsUrl:
-    """A WADO-RS URL: ``root/studies/…/series/…[/instances/…[/frames/n]]``, with a query that goes along."""
+    """A WADO-RS URL: ``root/studies/…[/series/…[/instances/…[/frames/n]]]``, with a query that goes along."""
 
     root: str
     """URL of the service."""
     study: str
     """Study Instance UID."""
     series: str
-    """Series Instance UID."""
+    """Series Instance UID; empty for a whole study."""
     instance: str = ""
     """SOP Instance UID; empty for a whole series."""
     frame: int = 0
@@ -119,7 +119,7 @@ class RsUrl:
         url = cls._of(image_id, image_id.locator)
         if not url.instance:
             raise InvalidIdError(
-                "this names a series, not an image",
+                f"this names a {'series' if url.series else 'study'}, not an image",
                 source=redact(image_id),
                 hint="Use load_volume, or image_ids() for the ids of its images.",
             )
@@ -130,7 +130,7 @@ class RsUrl:
     @classmethod
     def of_volume(cls, volume_id: VolumeId, rest: str) -> Self:
         """
-        Take the id of a series or an instance apart.
+        Take the id of a study, a series or an instance apart.
 
         Parameters
         ----------
@@ -154,21 +154,26 @@ class RsUrl:
         found = _RS.match(rest)
         if found is None:
             raise InvalidIdError(
-                "this is no WADO-RS URL of a series, an instance or a frame",
+                "this is no WADO-RS URL of a study, a series, an instance or a frame",
                 source=redact(load_id),
-                hint="Write wadors:https://host/root/studies/…/series/…[/instances/…[/frames/1]].",
+                hint="Write wadors:https://host/root/studies/…[/series/…[/instances/…[/frames/1]]].",
             )
         if found["frame"] is not None and int(found["frame"]) == 0:
             raise _counts_from_one(load_id)
         root, study, series, instance, frame, query = found.group(
             "root", "study", "series", "instance", "frame", "query"
         )
-        return cls(root, study, series, instance or "", int(frame or 0), query or "")
+        return cls(root, study, series or "", instance or "", int(frame or 0), query or "")
+
+    @property
+    def study_url(self) -> str:
+        """URL of the study, without query."""
+        return f"{self.root}/studies/{self.study}"
 
     @property
     def series_url(self) -> str:
         """URL of the series, without query."""
-        return f"{self.root}/studies/{self.study}/series/{self.series}"
+        return f"{self.study_url}/series/{self.series}"
 
     @property
     def instance_url(self) -> str:

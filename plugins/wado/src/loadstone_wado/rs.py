@@ -1,13 +1,14 @@
-"""``wadors:``: frames, instances and series over WADO-RS."""
+"""``wadors:``: frames, instances, series and studies over WADO-RS."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from loadstone import DecodeError, FetchError, IntegrityError, StashKey
+from loadstone import DecodeError, FetchError, IntegrityError, StashKey, UnsupportedError
 from loadstone_wado.decode import decode_frame, load_frame
-from loadstone_wado.dicomweb.metadata import instance_at, series_at
+from loadstone_wado.dicomweb.metadata import instance_at, series_at, series_of
 from loadstone_wado.dicomweb.retrieve import fetch_frame, fetch_instance
 from loadstone_wado.dicomweb.wanted import wanted_by_series
 from loadstone_wado.ids import RsUrl, Selection
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from loadstone import Image, ImageId, ImageStack, LoadContext, VolumeId
     from loadstone.metadata import Modules
+    from loadstone_wado.instance import Instance
 
 __all__ = ["canonical", "load", "metadata", "open_volumes"]
 
@@ -100,12 +102,12 @@ def metadata(image_ids: Sequence[ImageId], context: LoadContext) -> Mapping[Imag
 
 def open_volumes(volume_id: VolumeId, context: LoadContext) -> Iterable[ImageStack]:
     """
-    Describe the volumes of a series or an instance.
+    Describe the volumes of a study, a series or an instance.
 
     Raises
     ------
     InvalidIdError
-        If the id is no URL of a series or an instance, or its selections match nothing.
+        If the id is no such URL, or its selections match nothing.
     UnsupportedError
         If there is no image.
     LoadstoneError
@@ -113,7 +115,33 @@ def open_volumes(volume_id: VolumeId, context: LoadContext) -> Iterable[ImageSta
     """
     rest, selection = Selection.of(volume_id, "series", "stack")
     url = RsUrl.of_volume(volume_id, rest)
+    if not url.series:
+        return _volumes_of_study(url, selection, context)
     instances = {url.instance: instance_at(url, context)} if url.instance else series_at(url, context)
+    return _volumes_of(instances, url, rest, selection)
+
+
+def _volumes_of_study(url: RsUrl, selection: Selection, context: LoadContext) -> list[ImageStack]:
+    """Describe the volumes of all series that have images, or of the one that is selected."""
+    uids = [selection.series] if selection.series else series_of(url, context)
+    places = [replace(url, series=uid) for uid in uids]
+    jobs = [context.submit(series_at, place, context, computes=False) for place in places]
+    found, refused = [], []
+    for place, job in zip(places, jobs, strict=True):
+        try:
+            rest, chosen = place.series_url + place.query, Selection(stack=selection.stack)
+            found += _volumes_of(job.result(), place, rest, chosen)
+        except UnsupportedError as error:
+            refused.append(error)
+    if not found:
+        raise refused[0]
+    return found
+
+
+def _volumes_of(
+    instances: Mapping[str, Instance], url: RsUrl, rest: str, selection: Selection
+) -> list[ImageStack]:
+    """Describe the volumes of instances of one series."""
     left_out = LeftOut()
     members = [
         Member(instance, partial(_frame_id, f"wadors:{url.series_url}/instances/{uid}/frames/", url.query))

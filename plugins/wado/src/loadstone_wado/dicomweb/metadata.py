@@ -19,13 +19,14 @@ if TYPE_CHECKING:
     from loadstone import LoadContext, Session
     from loadstone_wado.ids import RsUrl
 
-__all__ = ["Described", "instance_at", "series_at"]
+__all__ = ["Described", "instance_at", "series_at", "series_of"]
 
 _REFUSED: Final = frozenset({400, 404, 405, 406, 413, 415, 500, 501})
 """Statuses with which servers refuse the metadata of a whole series."""
 _PARSED: Final = 4
 """How much more memory parsed JSON takes than its text."""
-_UID = "00080018"
+_UID: Final = "00080018"
+_SERIES_UID: Final = "0020000E"
 
 _KNOWN: StashKey[WeakValueDictionary[str, Instance]] = StashKey()
 
@@ -91,6 +92,27 @@ def instance_at(url: RsUrl, context: LoadContext) -> Instance:
     return instance
 
 
+def series_of(url: RsUrl, context: LoadContext) -> list[str]:
+    """
+    Return the UIDs of the series of a study.
+
+    Raises
+    ------
+    FetchError
+        If the server does not know the study, or does not search.
+    DecodeError, LimitError
+        If an answer is not what it should be.
+    """
+    asked = f"{url.study_url}/series{url.query}"
+    found = [
+        _series_uid(each)
+        for each in search(asked, url.root, context.session, context.fetch, identity=_series_uid)
+    ]
+    if not found:
+        raise FetchError("the server knows no such study", source=redact(url.study_url), status=404)
+    return found
+
+
 def _known(context: LoadContext) -> WeakValueDictionary[str, Instance]:
     return context.session.stash.setdefault(_KNOWN, WeakValueDictionary)
 
@@ -142,3 +164,7 @@ def _searched(url: RsUrl, context: LoadContext) -> Iterator[str]:
 
 def _uid(attributes: Mapping[str, Any]) -> str:
     return next(iter(texts_of(attributes, _UID)), "")
+
+
+def _series_uid(attributes: Mapping[str, Any]) -> str:
+    return next(iter(texts_of(attributes, _SERIES_UID)), "")
