@@ -133,19 +133,21 @@ def test_pins_of_an_older_entry_do_not_touch_a_newer_one() -> None:
     assert not cache.pin("a", older)
     assert not cache.unpin("a", older)
     assert not cache.remove("a", older)
-    assert not cache.release("a", older)
+    assert cache.withdraw("a", older) is None
     assert cache.get("a") is newer
 
 
-def test_release_drops_an_entry_that_nobody_pins_any_more() -> None:
+def test_withdrawing_drops_an_entry_that_nobody_pins_any_more() -> None:
     """What was pinned twice stays at the first release."""
     cache = full_cache("a")
     value = cache.peek("a")
     cache.pin("a", value)
     cache.pin("a", value)
 
-    assert not cache.release("a", value)
-    assert cache.release("a", value)
+    assert cache.withdraw("a", value) is None
+    withdrawn = cache.withdraw("a", value)
+    assert withdrawn is not None
+    assert (withdrawn.nbytes, cache.stats().reserved, "a" in cache) == (10, 10, False)
     assert "a" not in cache
 
 
@@ -444,18 +446,61 @@ class CacheMachine(RuleBasedStateMachine):
             self.pins[key] = self.pins.get(key, 0) + 1
 
     @precondition(lambda self: self.values)
-    @rule(key=keys, release=st.booleans())
-    def unpin(self, key: str, release: bool) -> None:
-        value = self.cache.peek(key)
-        if release:
-            self.cache.release(key, value or Value())
-        else:
-            self.cache.unpin(key, value)
+    @rule(key=keys)
+    def unpin(self, key: str) -> None:
+        self.cache.unpin(key, self.cache.peek(key))
         if self.pins.get(key):
             self.pins[key] -= 1
             self.make_room(0)
-        if release and key in self.values and not self.pins.get(key):
-            self.leave(key)
+
+    @rule(target=reservations, key=keys)
+    def withdraw(self, key: str) -> Reservation:
+        withdrawn = self.cache.withdraw(key, self.cache.peek(key) or Value())
+        is_last = key in self.values and self.pins.get(key, 0) <= 1
+        if not is_last and self.pins.get(key):
+            self.pins[key] -= 1
+
+        assert (withdrawn is not None) == is_last
+        if withdrawn is None:
+            return self.nothing()
+        assert withdrawn.nbytes == self.values[key][1]
+        self.reserved[id(withdrawn)] = withdrawn.nbytes
+        self.leave(key)
+        return withdrawn
+
+    @rule(target=reservations, nbytes=sizes)
+    def reserve_free(self, nbytes: int) -> Reservation:
+        used = sum(size for _, size in self.values.values()) + sum(self.reserved.values())
+        made = self.cache.reserve_free(nbytes)
+
+        assert (made is not None) == (used + nbytes <= self.budget)
+        if made is None:
+            return self.nothing()
+        self.reserved[id(made)] = made.nbytes
+        return made
+
+    def nothing(self) -> Reservation:
+        made = self.cache.reserve(0)
+        self.reserved[id(made)] = 0
+        return made
+
+    @rule(key=keys)
+    def touch(self, key: str) -> None:
+        self.cache.touch(key)
+        if key in self.values:
+            self.order.remove(key)
+            self.order.append(key)
+
+    @rule(key=keys)
+    def get_elsewhere(self, key: str) -> None:
+        other = Value()
+        found = self.cache.get(key, lambda _: other)
+        self.hits += 1
+        if key in self.values:
+            self.order.remove(key)
+            self.order.append(key)
+
+        assert found is (self.values[key][0] if key in self.values else other)
 
     @rule(key=keys)
     def remove(self, key: str) -> None:

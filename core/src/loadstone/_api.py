@@ -57,9 +57,9 @@ def create_volume(
     return current_session().create_volume(source, progress=progress, **keywords)
 
 
-def release(volume: Volume) -> None:
+def release(volume: Volume, *, keep_images: bool = False) -> None:
     """Let go of a volume that `create_volume` keeps; see `Session.release`."""
-    current_session().release(volume)
+    current_session().release(volume, keep_images=keep_images)
 
 
 def subscribe(kind: type[E], callback: Callable[[E], object]) -> Subscription:

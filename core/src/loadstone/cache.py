@@ -56,6 +56,7 @@ class _Entry:
     files: Sequence[FileState]
     dropped: Callable[[], object]
     pins: int = 0
+    loose: bool = False
 
 
 class Reservation:
@@ -111,6 +112,7 @@ class Reservation:
         files: Sequence[FileState] = (),
         dropped: Callable[[], object] = lambda: None,
         pins: int = 0,
+        loose: bool = False,
         wanted: Callable[[], bool] = lambda: True,
     ) -> bool:
         """
@@ -126,6 +128,8 @@ class Reservation:
             Runs when the entry leaves, for whatever reason.
         pins
             Protections that it starts with, beside those that `Cache.get_pinned` has promised.
+        loose
+            Whether it is kept only while it is protected; else it is found as long as somebody holds it.
         wanted
             Asked at the very moment; False gives the bytes back instead.
 
@@ -137,7 +141,7 @@ class Reservation:
         if self._cache is None:
             return False
         cache, self._cache = self._cache, None
-        return cache._put(key, _Entry(value, self.nbytes, files, dropped, pins), wanted)
+        return cache._put(key, _Entry(value, self.nbytes, files, dropped, pins, loose), wanted)
 
     def release(self) -> None:
         """Give all of it back."""
@@ -268,6 +272,14 @@ class Cache:
         self._take(nbytes, last)
         return Reservation(self, nbytes)
 
+    def reserve_free(self, nbytes: int) -> Reservation | None:
+        """Reserve bytes if that many are free; evict nothing."""
+        with self._lock:
+            if self._kept + self._reserved + nbytes > self._budget:
+                return None
+            self._reserved += nbytes
+        return Reservation(self, nbytes)
+
     def is_cacheable(self, nbytes: int) -> bool:
         """Say whether `nbytes` could be reserved now."""
         return nbytes <= max(0, self._budget - self._reserved - self._pinned)
@@ -326,14 +338,20 @@ class Cache:
                 return False
             older = [self._take_out(key)] if key in self._entries else []
             entry.pins += self._promised.pop(key, 0)
-            self._kept += entry.nbytes
-            if entry.pins:
-                self._pinned += entry.nbytes
-            self._entries[key] = entry
-            self._evicted.pop(key, None)
+            if entry.loose and not entry.pins:
+                self._remember(key, entry)
+            else:
+                self._keep(key, entry)
             victims = self._victims(0, None)  # the budget may be lower than when it was reserved
         _tell(older + victims)
         return True
+
+    def _keep(self, key: Hashable, entry: _Entry) -> None:
+        self._kept += entry.nbytes
+        if entry.pins:
+            self._pinned += entry.nbytes
+        self._entries[key] = entry
+        self._evicted.pop(key, None)
 
     def pin(self, key: Hashable, value: object) -> bool:
         """Protect the entry from eviction once more, if it still is `value`."""
@@ -358,23 +376,34 @@ class Cache:
         _tell(victims)
         return True
 
-    def release(self, key: Hashable, value: object) -> bool:
-        """Take one protection back, and drop the entry if it has none left; say whether it was dropped."""
-        self.unpin(key, value)
-        return self._remove(key, value, pinned=False)
+    def withdraw(self, key: Hashable, value: object) -> Reservation | None:
+        """
+        Take one protection back, and drop the entry if it has none left.
+
+        Returns
+        -------
+        Reservation
+            Its bytes, until whoever withdrew it lets go of them; None if it is not dropped.
+        """
+        with self._lock:
+            entry = self._entries.get(key)
+            if entry is None or entry.value is not value:
+                return None
+            if entry.pins > 1:
+                entry.pins -= 1
+                return None
+            self._take_out(key)
+            self._reserved += entry.nbytes
+        _tell([entry])
+        return Reservation(self, entry.nbytes)
 
     def remove(self, key: Hashable, value: object = None) -> bool:
         """Drop the entry, pinned or not; with `value`, only if it still is that one. False if it is not."""
-        return self._remove(key, value, pinned=True)
-
-    def _remove(self, key: Hashable, value: object, *, pinned: bool) -> bool:
         with self._lock:
             if value is None or self._evicted.get(key) is value:
                 self._evicted.pop(key, None)
             entry = self._entries.get(key)
             if entry is None or (value is not None and entry.value is not value):
-                return False
-            if entry.pins and not pinned:
                 return False
             self._take_out(key)
         _tell([entry])

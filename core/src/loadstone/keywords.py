@@ -53,3 +53,8 @@ class VolumeKeywords(ImageKeywords, total=False):
     """Whether the volume stays in memory until it is released."""
     image_ids: Sequence[str] | None
     """The images that it is to consist of; then the source is just its name."""
+    allocate: Literal["ram", "file"]
+    """
+    Where its voxels are: in memory (default), or in a temporary file that is mapped into memory, for volumes
+    beyond it. Such a file counts in no budget; it is gone when the last view of the volume is.
+    """

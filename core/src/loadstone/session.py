@@ -36,6 +36,8 @@ from loadstone.sources import Sources
 from loadstone.stash import Stash
 from loadstone.transport import Transport
 from loadstone.volume.describing import NoMemory, describe
+from loadstone.volume.leaving import release
+from loadstone.volume.memory import ZEROED
 from loadstone.volume.views import SliceViews
 from loadstone.volume.wish import VolumeWish
 from loadstone.volume_requests import VolumeRequest, complete_volume, request_volume
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
     from loadstone.retrieve.registry import RetrieveWish
     from loadstone.transport import Auth
     from loadstone.volume import Volume
+    from loadstone.volume.memory import Allocation
 
 __all__ = ["Session", "current_session"]
 
@@ -260,9 +263,18 @@ class Session:
         """Load a volume that stays in memory until `release`; otherwise like `load_volume`."""
         return self.load_volume(source, progress=progress, **(keywords | {"pinned": True}))
 
-    def release(self, volume: Volume) -> None:
-        """Let go of a volume: the cache drops it when it was released as often as `create_volume` gave it."""
-        self.cache.release(volume._assembly.key, volume)
+    def release(self, volume: Volume, *, keep_images: bool = False) -> None:
+        """
+        Let go of a volume: the cache drops it when it was released as often as `create_volume` gave it.
+
+        Parameters
+        ----------
+        volume
+            Which.
+        keep_images
+            Whether its images are kept one by one then, as many as fit beside it without evicting anything.
+        """
+        release(volume, keep_images=keep_images)
 
     def load_volumes(
         self, source: Source, *, progress: ProgressWish = None, **keywords: Unpack[VolumeKeywords]
@@ -449,12 +461,15 @@ def _volume_request(
     errors: Literal["raise", "collect"] = "raise",
     pinned: bool = False,
     image_ids: Sequence[str] | None = None,
+    allocate: Allocation = "ram",
     **keywords: Unpack[ImageKeywords],
 ) -> VolumeRequest:
     if errors not in {"raise", "collect"}:
         raise LoadstoneError(f"errors={errors!r}", hint="Use 'raise' or 'collect'.")
     if image_ids is not None and not image_ids:
         raise LoadstoneError("image_ids is empty", hint="Name at least one image.")
+    if allocate not in ZEROED:
+        raise LoadstoneError(f"allocate={allocate!r}", hint=f"Use one of {', '.join(map(repr, ZEROED))}.")
     request = _image_request(**keywords)
     wish = VolumeWish(
         request["options"],
@@ -464,6 +479,7 @@ def _volume_request(
         pinned,
         errors == "collect",
         retrieve=request["retrieve"],
+        allocate=allocate,
     )
     return {
         "wish": wish,

@@ -40,6 +40,8 @@ class SharedLoad(Generic[T]):
         self.request: Request | None = None
         self.strands: list[Strand] = []
         self.progress = Progress()
+        self.callers = 0
+        """How many handles there were."""
         self._handles: list[LoadObject[T]] = []
         self._partial: T | None = None
         self._followers = 0
@@ -50,6 +52,7 @@ class SharedLoad(Generic[T]):
         if self._partial is not None:
             handle._offer(self._partial)
         self._handles.append(handle)
+        self.callers += 1
         return handle
 
     def linked(self) -> bool:

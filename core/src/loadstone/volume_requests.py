@@ -55,6 +55,7 @@ def request_volume(
     find = session.cache.get_pinned if wish.pinned else session.cache.get
     volume: Volume | None = find(key)
     if volume is not None:
+        volume._assembly.callers += 1
         return LoadObject.ready(volume_id, volume)
 
     def work(load: SharedLoad[Volume]) -> Volume:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -29,9 +30,13 @@ if TYPE_CHECKING:
     from loadstone.options import LoadOptions
     from loadstone.session import Session
     from loadstone.shared_load import SharedLoad
+    from loadstone.volume.memory import Allocation
     from loadstone.volume.plan import VolumePlan
 
 __all__ = ["Assembly"]
+
+_OWN_REFERENCES: Final = 3
+"""Of a block to its view: two names, and the one that asks."""
 
 _NO_PIXELS: npt.NDArray[Any] = np.zeros((0, 0), np.uint8)
 
@@ -54,6 +59,8 @@ class Assembly:
         Under which the cache keeps it.
     reservation
         The bytes of the block; None when it is the caller's own memory.
+    allocation
+        Where that memory is.
     """
 
     def __init__(
@@ -65,6 +72,7 @@ class Assembly:
         chosen: ImageStack | VoxelSource,
         key: Hashable,
         reservation: Reservation | None,
+        allocation: Allocation = "ram",
     ) -> None:
         self.session = session
         self.plan = plan
@@ -72,7 +80,8 @@ class Assembly:
         self.chosen = chosen
         self.key = key
         self.reservation = reservation
-        self.block = Block(plan.shape, plan.slice_shape, plan.dtype)
+        self.allocation = allocation
+        self.block = Block(plan.shape, plan.slice_shape, plan.dtype, allocation)
         self.scratch = Scratch(None if reservation is None else session.cache)
         # What nobody has is 0 and stays so, unless it is interpolated from what arrives.
         self.qualities = Qualities(plan.count, sorted(plan.absent - plan.between.keys()))
@@ -85,6 +94,8 @@ class Assembly:
         self._known_alone: dict[Hashable, np.dtype[Any]] = {}
         self._views: dict[int, Image] = {}
         self._gate = Gate(1)
+        self.callers = 0
+        """How many requests were answered with the volume."""
 
     @contextmanager
     def filled_by(self, load: SharedLoad[Any]) -> Iterator[None]:
@@ -245,16 +256,25 @@ class Assembly:
         scaling = tuple(pixels.alike([pixels.widened(plan) for plan in self.plan.scaling]))
         wider = replace(self.plan, scaling=scaling, dtype=scaling[0].dtype)
         if self.reservation is not None:
-            self.reservation.grow(wider.nbytes)
-        block = Block(wider.shape, wider.slice_shape, wider.dtype)
+            self.reservation.grow(self._in_memory(wider))
+        block = Block(wider.shape, wider.slice_shape, wider.dtype, self.allocation)
         there = self.quality > 0
         block.slices[there] = self.block.slices[there]
         if self.reservation is not None:
-            self.reservation.shrink(self.plan.nbytes)
+            self.reservation.shrink(self._in_memory(self.plan))
         self.plan, self.block = wider, block
         self._templates = [each and replace(each, pixels=_NO_PIXELS) for each in self._templates]
         self.misfits.clear()
         self._views.clear()
+
+    def _in_memory(self, plan: VolumePlan) -> int:
+        return plan.nbytes if self.allocation == "ram" else 0
+
+    @property
+    def is_viewed(self) -> bool:
+        """Whether somebody holds the array or a view of it."""
+        self._views.clear()
+        return sys.getrefcount(self.block.view) > _OWN_REFERENCES
 
     def image(self, index: int, loader: LoaderInfo) -> Image:
         """Return a slice as an image: a view."""

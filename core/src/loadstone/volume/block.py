@@ -10,6 +10,7 @@ import numpy.typing as npt
 from loadstone import pixels
 from loadstone.errors import IntegrityError
 from loadstone.image_loading import readonly
+from loadstone.volume.memory import ZEROED, Allocation
 
 __all__ = ["Block", "tail"]
 
@@ -33,20 +34,30 @@ class Block:
         Of one image: the trailing axes.
     dtype
         Of the array.
+    allocation
+        Where its memory is.
 
     Attributes
     ----------
     array : numpy.ndarray
         The writable array, never handed out.
     view : numpy.ndarray
-        What callers see: the same memory, read-only for good.
+        The same memory, read-only for good.
+    shown : numpy.ndarray
+        What callers see: `view`, or `array` where the memory is the caller's own.
     slices : numpy.ndarray
         `array` with all leading axes as one.
     """
 
-    def __init__(self, shape: tuple[int, ...], slice_shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-        self.array = np.zeros(shape, dtype)
-        self.view = readonly(self.array)
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        slice_shape: tuple[int, ...],
+        dtype: np.dtype[Any],
+        allocation: Allocation = "ram",
+    ) -> None:
+        self.array = ZEROED[allocation](shape, dtype)
+        self.view = self.shown = readonly(self.array)
         self.slices = self.array.reshape(-1, *slice_shape)
 
     def slot(self, index: int, shape: tuple[int, ...], stored: np.dtype[Any]) -> npt.NDArray[Any] | None:
@@ -76,6 +87,10 @@ class Block:
                 f"the image is {stored.shape}, its metadata promised {self.slices.shape[1:]}", source=identity
             )
         pixels.scale_into(plan, stored, self.slices[index])
+
+    def copy(self, index: int, target: int) -> None:
+        """Copy an image into the slice of another one."""
+        self.slices[target] = self.slices[index]
 
     def clear(self, index: int) -> None:
         """Zero what a failed load may have left."""

@@ -95,6 +95,7 @@ class VolumeLoading:
             return None
         known: Volume | None = self.session.cache.get(key)
         if known is not None:
+            known._assembly.callers += self.load.callers
             self._alias(key)
             for _ in range(self.session.cache.promises(self.asked)):
                 self.session.cache.pin(key, known)
@@ -125,14 +126,21 @@ class VolumeLoading:
         context: LoadContext,
         key: Hashable,
     ) -> Volume:
-        _refuse_beyond_memory(plan)
+        in_memory = plan.nbytes if self.wish.allocate == "ram" else 0
+        _refuse_beyond_memory(plan, in_memory)
         names = frozenset(plan.image_ids)
         reservation = None
         if self.wish.cache:
-            reservation = self.session.cache.reserve(plan.nbytes, last=lambda key: is_image(key, names))
+            reservation = self.session.cache.reserve(in_memory, last=lambda key: is_image(key, names))
         try:
             assembly = Assembly(
-                self.session, plan, self.wish.options, chosen=chosen, key=key, reservation=reservation
+                self.session,
+                plan,
+                self.wish.options,
+                chosen=chosen,
+                key=key,
+                reservation=reservation,
+                allocation=self.wish.allocate,
             )
             volume = Volume(assembly, info)
             with assembly.filled_by(self.load):
@@ -140,6 +148,7 @@ class VolumeLoading:
                 self._fill(volume, images, context)
             assembly.files = context.files
             self._keep(volume, key)
+            assembly.callers += self.load.callers
         finally:
             if reservation is not None:
                 reservation.release()
@@ -191,6 +200,7 @@ class VolumeLoading:
             files=volume._assembly.files,
             dropped=dropped,
             pins=session.cache.promises(asked) if key != asked else 0,
+            loose=self.wish.allocate == "file",  # it takes nothing of the budget, so that nothing evicts it
             wanted=self.load.linked,
         )
         if kept:
@@ -240,9 +250,11 @@ def _with_sizes(
     return [found.get(each, module) for each, module in zip(ids, modules, strict=True)]
 
 
-def _refuse_beyond_memory(plan: VolumePlan) -> None:
+def _refuse_beyond_memory(plan: VolumePlan, nbytes: int) -> None:
     limit = memory_limit()
-    if plan.nbytes > limit:
+    if nbytes > limit:
         raise LimitError(
-            f"the volume needs {plan.nbytes:,} bytes, this machine has {limit:,}", source=plan.volume_id
+            f"the volume needs {nbytes:,} bytes, this machine has {limit:,}",
+            source=plan.volume_id,
+            hint="Load it with allocate='file'.",
         )

@@ -110,6 +110,11 @@ class SliceViews:
             volumes = [each() for each in (*self._new, *self._keys)]
         return any(each is not None and not image_ids.isdisjoint(each.image_ids) for each in volumes)
 
+    def files(self, volume: Volume, index: int) -> Sequence[FileState]:
+        """Return what an image of a volume was read from."""
+        named = _files_by_path(volume).get(_path_in(volume.image_ids[index]))
+        return volume._assembly.files if named is None else (named,)
+
     def keys(self, volume: Volume) -> Sequence[ImageKey | None]:
         """Return the key of each image of a volume, in order; None for one without a name."""
         options = volume._assembly.options

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from loadstone import geometry
 from loadstone.errors import GeometryError, LoadstoneError
 from loadstone.transport.urls import shown
+from loadstone.volume.leaving import taken
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -44,8 +45,12 @@ class Volume:
 
     @property
     def array(self) -> npt.NDArray[Any]:
-        """The voxels: C-contiguous, read-only; modality values unless ``scaled=False``; see `axes`."""
-        return self._assembly.block.view
+        """
+        The voxels: C-contiguous; modality values unless ``scaled=False``; see `axes`.
+
+        Read-only, but for volumes that were made with `Session.create_local_volume` and the like, or taken.
+        """
+        return self._assembly.block.shown
 
     @property
     def axes(self) -> tuple[str, ...]:
@@ -209,6 +214,27 @@ class Volume:
             As in `Session.load_volume`.
         """
         return self._assembly.session.complete_volume(self, progress)
+
+    def take(self) -> npt.NDArray[Any]:
+        """
+        Take the voxels out of the session and its memory budget: they are the caller's from now on.
+
+        Returns
+        -------
+        numpy.ndarray
+            Writable. It is `array` itself, without a copy, when nobody else was given this volume, listens to
+            events of volumes, or holds a view of it.
+
+        Raises
+        ------
+        LoadstoneError
+            If images are missing.
+
+        Examples
+        --------
+        >>> voxels = loadstone.load_volume("dicomfile:/data/ct").take()  # doctest: +SKIP
+        """
+        return taken(self)
 
     def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:  # noqa: FBT001 - numpy's protocol
         """Return `array`."""

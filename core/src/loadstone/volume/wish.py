@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable
 
     from loadstone.retrieve.registry import RetrieveWish
+    from loadstone.volume.memory import Allocation
 
 __all__ = ["VolumeWish"]
 
@@ -34,6 +35,8 @@ class VolumeWish:
     """Whether an incomplete volume is a result rather than an error."""
     retrieve: RetrieveWish = None
     """By which stages it is loaded; the result is the same."""
+    allocate: Allocation = "ram"
+    """Where its voxels are; a volume that is already kept stays where it is."""
 
     def key(self, volume_id: str) -> Hashable:
         """Return what two loads have in common that give the same volume."""
