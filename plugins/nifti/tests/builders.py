@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import re
 import tracemalloc
 from contextlib import contextmanager
 from io import BytesIO
@@ -16,10 +17,11 @@ import numpy.typing as npt
 import pytest
 
 from loadstone import Settings
+from loadstone.testing.faults import Answer, Received
 from loadstone_nifti.header import NiftiHeader, read_header
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).parents[3]
 BUNDLED = Path(nib.__file__).parent / "tests" / "data"
@@ -113,3 +115,18 @@ def memory_growth_below(most: int) -> Iterator[None]:
         tracemalloc.stop()
 
     assert peak < most
+
+
+def ranged(body: bytes, etag: str) -> Callable[[Received], Answer]:
+    """Answer as a server does that gives byte ranges (RFC 9110, 14), and names the version if it can."""
+
+    def answer(request: Received) -> Answer:
+        headers = {"ETag": etag} if etag else {}
+        found = re.fullmatch(r"bytes=(\d+)-(\d+)", request.headers.get("Range", ""))
+        if found is None or request.headers.get("If-Range", etag) != etag:
+            return Answer(body=body, headers=headers)
+        start, end = int(found[1]), min(int(found[2]) + 1, len(body))
+        headers["Content-Range"] = f"bytes {start}-{end - 1}/{len(body)}"
+        return Answer(status=206, body=body[start:end], headers=headers)
+
+    return answer

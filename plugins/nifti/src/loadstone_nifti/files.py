@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 from loadstone.errors import UnsupportedError
 from loadstone_nifti.header import NiftiHeader, read_header
-from loadstone_nifti.pairs import pair_of
+from loadstone_nifti.local import local_file
+from loadstone_nifti.pairs import is_url, pair_of
 from loadstone_nifti.placement import Placement, placement_of
-from loadstone_nifti.places import Place, place_of, written_anew
-from loadstone_nifti.streams import ContentStream, content
+from loadstone_nifti.places import Place, written_anew
+from loadstone_nifti.remote import RemoteFile
+from loadstone_nifti.streams import ContentStream, beginning
 from loadstone_nifti.values import Meaning, meaning_of
 from loadstone_nifti.voxels import check_size
 
@@ -88,14 +90,14 @@ def open_file(locator: str, context: LoadContext) -> NiftiFile:
         If it claims more than the settings allow.
     """
     header_at, voxels_at = pair_of(locator)
-    place = place_of(header_at, context)
-    voxels = None if voxels_at is None else place_of(voxels_at, context)
+    place = _place_of(header_at, context)
+    voxels = None if voxels_at is None else _place_of(voxels_at, context)
 
     def read() -> NiftiFile:
-        with content(place, context) as stream:
+        with beginning(place, context) as stream:
             header = read_header(stream, context.settings, source=place.label)
             if not header.layout.is_pair:
-                return _understood(header, place, stream)
+                return _understood(header, stream)
         if voxels is None:
             raise UnsupportedError(
                 f"this is the {header.layout.name} header of a pair, but its name does not end in .hdr: "
@@ -103,13 +105,17 @@ def open_file(locator: str, context: LoadContext) -> NiftiFile:
                 source=place.label,
                 hint="Name the two files x.hdr and x.img; a .nii file of this kind has a damaged signature.",
             )
-        with content(voxels, context) as stream:
-            return _understood(header, voxels, stream)
+        with beginning(voxels, context) as stream:
+            return _understood(header, stream)
 
     return context.source(("header", place.key, voxels and voxels.key), read)
 
 
-def _understood(header: NiftiHeader, place: Place, stream: ContentStream) -> NiftiFile:
-    check_size(header, stream, source=place.label)
+def _place_of(locator: str, context: LoadContext) -> Place:
+    return RemoteFile(locator) if is_url(locator) else local_file(locator, context)
+
+
+def _understood(header: NiftiHeader, stream: ContentStream) -> NiftiFile:
+    check_size(header, stream, source=stream.place.label)
     placement = placement_of(header.fields, header.dims)
-    return NiftiFile(place, stream.compressed, header, placement, meaning_of(header))
+    return NiftiFile(stream.place, stream.compressed, header, placement, meaning_of(header))

@@ -1,21 +1,14 @@
-"""Slices as images: an uncompressed local file is read in part, others once for all their slices."""
+"""Slices as images."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
-
-from loadstone.errors import IntegrityError
 from loadstone.image import Image
 from loadstone.metadata import ImagePixel, ImagePlane, ModuleSet
 from loadstone_nifti.files import NiftiFile, open_file
 from loadstone_nifti.ids import locator_of, slice_index
-from loadstone_nifti.places import LocalFile
-from loadstone_nifti.streams import content
-from loadstone_nifti.voxels import bytes_of, fill
+from loadstone_nifti.slices import read_slice
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,7 +16,6 @@ if TYPE_CHECKING:
     from loadstone.context import LoadContext
     from loadstone.ids import ImageId
     from loadstone.metadata import Modules
-    from loadstone_nifti.header import NiftiHeader
 
 __all__ = ["describe", "load"]
 
@@ -49,10 +41,7 @@ def load(image_id: ImageId, context: LoadContext) -> Image:
     header = file.header
     index, k = slice_index(image_id, header.dims)
     pixels = context.allocate(header.slice_shape, header.datatype.dtype)
-    if isinstance(file.place, LocalFile) and not file.compressed:
-        _read_slice(file.place, header, index, pixels, context)
-    else:
-        np.copyto(pixels, _all_slices(file, context)[index])
+    read_slice(file, index, pixels, context)
     return Image(
         pixels,
         slope=file.meaning.scaling.slope,
@@ -114,47 +103,3 @@ def _plane(file: NiftiFile, k: int) -> ImagePlane:
     i, j, distance = file.placement.spacing
     pixel_spacing = None if i is None or j is None else (j, i)
     return ImagePlane(pixel_spacing=pixel_spacing, spacing_between_slices=distance)
-
-
-def _read_slice(
-    place: LocalFile, header: NiftiHeader, index: int, pixels: npt.NDArray[Any], context: LoadContext
-) -> None:
-    with context.reading():
-        got = place.read_at(header.voxels_at + index * header.slice_bytes, bytes_of(pixels))
-    if got < pixels.nbytes:
-        raise IntegrityError(
-            f"slice {index} is truncated: {got:,} bytes of {pixels.nbytes:,}",
-            source=place.label,
-            hint="Fetch or copy the file again.",
-        )
-    if header.swapped:
-        pixels.byteswap(inplace=True)
-
-
-@dataclass(frozen=True, slots=True)
-class _Slices:
-    """All slices of a file that cannot be read in part; a source of the session."""
-
-    array: npt.NDArray[Any]
-
-    @property
-    def nbytes(self) -> int:
-        return self.array.nbytes
-
-    def close(self) -> None:
-        """Nothing is open: memory is freed with the last view of it."""
-
-
-def _all_slices(file: NiftiFile, context: LoadContext) -> npt.NDArray[Any]:
-    def read_all() -> _Slices:
-        header = file.header
-        with content(file.place, context) as stream, context.computing():
-            file.skip_head(stream)
-            array = np.empty((header.slices, *header.slice_shape), header.datatype.dtype)
-            tail = context.settings.free_ratio_bytes
-            for _ in fill(array, header, stream, tail=tail, source=file.place.label):
-                pass
-        return _Slices(array)
-
-    size = file.header.voxel_bytes
-    return context.source(("voxels", file.key), read_all, nbytes=size).array

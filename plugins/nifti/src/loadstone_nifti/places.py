@@ -1,34 +1,39 @@
-"""Where the bytes of a NIfTI file are: on this machine or on a server."""
+"""Where the bytes of a NIfTI file are: what a local file and one on a server have in common."""
 
 from __future__ import annotations
 
-import os
-import stat
-from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from io import FileIO
 from typing import TYPE_CHECKING, Protocol
 
-from loadstone.errors import FetchError, IntegrityError
-from loadstone.files import FileState
-from loadstone.ids import path_of
-from loadstone.transport import redact
-from loadstone_nifti.pairs import is_url
+from loadstone.errors import IntegrityError
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterator
+    from collections.abc import Hashable
+    from contextlib import AbstractContextManager
 
     from loadstone.context import LoadContext
 
-__all__ = ["Place", "RawBytes", "place_of", "written_anew"]
+__all__ = ["Opened", "Place", "RawBytes", "written_anew"]
 
 
 class RawBytes(Protocol):
-    """The bytes of a file as they are stored, from the start."""
+    """The bytes of a file as they are stored."""
 
     def readinto(self, buffer: memoryview, /) -> int | None:
         """Fill the buffer, perhaps in part; 0 means the end."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A file that is open."""
+
+    raw: RawBytes
+    """Its bytes."""
+    stored: int | None
+    """How many there are in the whole file, if that is known."""
+    place: Place
+    """Where it is, with what was learned by opening it."""
 
 
 class Place(Protocol):
@@ -44,32 +49,30 @@ class Place(Protocol):
         """For messages."""
         ...
 
-    def opened(self, context: LoadContext) -> AbstractContextManager[tuple[RawBytes, int | None]]:
-        """Open it: its bytes, and how many there are if that is known."""
+    @property
+    def gives_parts(self) -> bool:
+        """Whether a part from the middle can be read for what it costs."""
         ...
 
+    def begun(self, context: LoadContext) -> AbstractContextManager[Opened]:
+        """Open it for its first bytes; reading on gives the others."""
+        ...
 
-def place_of(locator: str, context: LoadContext) -> Place:
-    """
-    Return the place that a path or URL names.
+    def opened(self, context: LoadContext) -> AbstractContextManager[Opened]:
+        """Open it for all its bytes."""
+        ...
 
-    Raises
-    ------
-    InvalidIdError
-        If a ``file:`` URL names another machine.
-    FetchError
-        If there is no such local file.
-    """
-    if is_url(locator):
-        return RemoteFile(locator)
-    path = path_of(locator)
-    try:
-        status = os.stat(path)  # noqa: PTH116 - the path is text, also where it is no path
-    except OSError as error:
-        raise _unreadable(path, error) from error
-    if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for somebody to write
-        raise FetchError("this is a folder or a device, not a file", source=f"nifti:{path}")
-    return LocalFile(context.depends_on(path, status))
+    def resumed(self, context: LoadContext, start: int) -> AbstractContextManager[Opened]:
+        """Open it for some of its bytes, from `start` on; needs `gives_parts`."""
+        ...
+
+    def read_at(self, offset: int, buffer: memoryview, context: LoadContext) -> int:
+        """Fill the buffer from the middle, less only at the end, return how many; needs `gives_parts`."""
+        ...
+
+    def working(self, context: LoadContext, *, computes: bool) -> AbstractContextManager[None]:
+        """Hold the permit for reading it, or for inflating it while it is read."""
+        ...
 
 
 def written_anew(label: str) -> IntegrityError:
@@ -77,87 +80,3 @@ def written_anew(label: str) -> IntegrityError:
     return IntegrityError(
         "the file was written anew while it was loaded", source=label, hint="Load it again."
     )
-
-
-def _unreadable(path: str, error: OSError) -> FetchError:
-    return FetchError(
-        f"the file cannot be read: {error.strerror or error}",
-        source=f"nifti:{path}",
-        hint="Check the path and its permissions.",
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class LocalFile:
-    """A file on this machine."""
-
-    state: FileState
-    """Its path, and its state when the load began."""
-
-    @property
-    def key(self) -> Hashable:
-        """Path, size, time and inode: a file written anew is another one."""
-        return ("nifti", self.state)
-
-    @property
-    def label(self) -> str:
-        """The id of the whole file."""
-        return f"nifti:{self.state.path}"
-
-    @contextmanager
-    def opened(self, context: LoadContext) -> Iterator[tuple[RawBytes, int | None]]:
-        """
-        Open the file.
-
-        Raises
-        ------
-        FetchError
-            If it cannot be opened or read.
-        IntegrityError
-            If it is not the file any more that it was when the load began.
-        """
-        with self._open() as file:
-            yield file, self.state.signature[0]
-
-    def read_at(self, offset: int, buffer: memoryview) -> int:
-        """Fill the buffer from a place in the file, less only at its end; see `opened` for the errors."""
-        with self._open() as file:
-            file.seek(offset)
-            got = 0
-            while got < len(buffer) and (count := file.readinto(buffer[got:])):
-                got += count
-        return got
-
-    def _open(self) -> FileIO:
-        try:
-            file = FileIO(self.state.path)
-        except OSError as error:
-            raise _unreadable(self.state.path, error) from error
-        if FileState.of(self.state.path, os.fstat(file.fileno())) != self.state:
-            file.close()
-            raise written_anew(self.label)
-        return file
-
-
-@dataclass(frozen=True, slots=True)
-class RemoteFile:
-    """A file on an http(s) server."""
-
-    url: str
-    """Its URL."""
-
-    @property
-    def key(self) -> Hashable:
-        """The URL."""
-        return ("nifti", self.url)
-
-    @property
-    def label(self) -> str:
-        """The id without secrets."""
-        return f"nifti:{redact(self.url)}"
-
-    @contextmanager
-    def opened(self, context: LoadContext) -> Iterator[tuple[RawBytes, int | None]]:
-        """Ask for the file; see `LoadContext.stream` for the errors."""
-        with context.stream(self.url) as stream:
-            yield stream, stream.length

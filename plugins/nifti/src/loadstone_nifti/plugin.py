@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from loadstone.image import Image
     from loadstone.metadata import Modules
 
+_OPTIONS = frozenset({"seek_index"})
+
 
 def _load(image_id: ImageId, context: LoadContext) -> Image:
     from loadstone_nifti.images import load
@@ -38,7 +40,7 @@ def _open(volume_id: VolumeId, context: LoadContext) -> Iterable[VoxelSource]:
 def loadstone_image_loaders() -> Iterable[ImageLoader]:
     """Claim ``nifti:`` for slices."""
     summary = "a slice of a NIfTI file: nifti:<path or URL>?frame=k, k from 0"
-    return [ImageLoader("nifti", load=_load, metadata=_describe, summary=summary)]
+    return [ImageLoader("nifti", load=_load, metadata=_describe, options=_OPTIONS, summary=summary)]
 
 
 @hookimpl

@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
     from loadstone.context import LoadContext
-    from loadstone_nifti.places import Place, RawBytes
+    from loadstone_nifti.places import Opened, Place
 
-__all__ = ["ContentStream", "content"]
+__all__ = ["GZIP_MAGIC", "ContentStream", "beginning", "content", "damaged", "missing", "stream_of"]
 
-_GZIP_MAGIC: Final = b"\x1f\x8b"
+GZIP_MAGIC: Final = b"\x1f\x8b"
 _MOST_EXPANSION: Final = 1032
 _PIECE: Final = 2**18
 """Small enough to stay in the processor's cache between inflating and copying."""
@@ -42,12 +42,17 @@ _DAMAGED = cast("type[Exception]", isal_zlib.IsalError)  # isal's stub says it i
 class _Watched(RawIOBase):
     """Stored bytes, the first ones put back; each read tells the progress and hears of a cancellation."""
 
-    def __init__(self, raw: RawBytes, stored: int | None, context: LoadContext) -> None:
-        self._raw = raw
+    def __init__(self, opened: Opened, context: LoadContext) -> None:
+        self._raw = opened.raw
         self._context = context
-        self.stored = stored
+        self.stored = opened.stored
         self.received = 0
         self._start = b""
+
+    def resume(self, opened: Opened, context: LoadContext) -> None:
+        """Go on with the file opened again where it was left."""
+        self._raw = opened.raw
+        self._context = context
 
     def peek(self, size: int) -> bytes:
         """Return the first bytes without taking them."""
@@ -80,11 +85,12 @@ class _Watched(RawIOBase):
 class ContentStream:
     """Uncompressed bytes, read from the start to the end."""
 
-    __slots__ = ("_inflate", "_raw", "_source", "compressed")
+    __slots__ = ("_inflate", "_raw", "compressed", "place")
 
-    def __init__(self, raw: _Watched, *, compressed: bool, source: str) -> None:
+    def __init__(self, raw: _Watched, place: Place, *, compressed: bool) -> None:
         self._raw = raw
-        self._source = source
+        self.place = place
+        """Where it comes from."""
         self._inflate = _opened(raw) if compressed else None
         self.compressed = compressed
         """Whether the file is gzip-compressed."""
@@ -101,6 +107,15 @@ class ContentStream:
         data = bytearray(size)
         return bytes(data[: self.readinto(memoryview(data))])
 
+    @property
+    def received(self) -> int:
+        """How many stored bytes were read."""
+        return self._raw.received
+
+    def resume(self, opened: Opened, context: LoadContext) -> None:
+        """Go on with the file opened again at the byte `received`, for another load."""
+        self._raw.resume(opened, context)
+
     def readinto(self, buffer: memoryview) -> int:
         """
         Fill the buffer, less only at the end; return how many bytes.
@@ -115,6 +130,28 @@ class ContentStream:
         while filled < len(buffer) and (count := read(buffer[filled:])):
             filled += count
         return filled
+
+    def fill(self, buffer: memoryview, *, what: str, before: int = 0, total: int | None = None) -> None:
+        """
+        Fill the whole buffer.
+
+        Parameters
+        ----------
+        buffer
+            Where the bytes go.
+        what
+            They are, for messages.
+        before, total
+            How many bytes of it were read before, and there are in all.
+
+        Raises
+        ------
+        IntegrityError
+            If there are too few, or the compressed data is truncated or damaged.
+        """
+        got = self.readinto(buffer)
+        if got < len(buffer):
+            raise missing(what, before + got, total or len(buffer), self.place.label)
 
     def skip(self, size: int) -> None:
         """
@@ -153,30 +190,64 @@ class ContentStream:
         try:
             return inflate.readinto(buffer[:_PIECE])
         except (EOFError, BadGzipFile, _DAMAGED) as error:
-            truncated = isinstance(error, EOFError)
-            raise IntegrityError(
-                f"the gzip data is {'truncated' if truncated else 'damaged'} "
-                f"({error}, at byte {self._raw.received:,} of the file)",
-                source=self._source,
-                hint="Fetch or copy the file again.",
-            ) from error
+            raise damaged(error, self._raw.received, self.place.label) from error
+
+
+def damaged(error: Exception, at: int, source: str) -> IntegrityError:
+    """Return the error for compressed data that ends too early (`EOFError`) or makes no sense."""
+    truncated = isinstance(error, EOFError)
+    return IntegrityError(
+        f"the gzip data is {'truncated' if truncated else 'damaged'} ({error}, at byte {at:,} of the file)",
+        source=source,
+        hint="Fetch or copy the file again.",
+    )
+
+
+def missing(what: str, got: int, wanted: int, source: str) -> IntegrityError:
+    """Return the error for a file that ends too early."""
+    return IntegrityError(
+        f"{what} {'are' if what.endswith('s') else 'is'} truncated: {got:,} bytes of {wanted:,}",
+        source=source,
+        hint="Fetch or copy the file again.",
+    )
 
 
 def _opened(raw: _Watched) -> igzip.IGzipFile:
     return igzip.IGzipFile(fileobj=raw, mode="rb")  # type: ignore[no-untyped-call]
 
 
+def stream_of(opened: Opened, context: LoadContext) -> ContentStream:
+    """Return the content of a file that is open, told by its first bytes whether it is compressed."""
+    watched = _Watched(opened, context)
+    compressed = watched.peek(len(GZIP_MAGIC)) == GZIP_MAGIC
+    return ContentStream(watched, opened.place, compressed=compressed)
+
+
 @contextmanager
-def content(place: Place, context: LoadContext) -> Iterator[ContentStream]:
+def beginning(place: Place, context: LoadContext) -> Iterator[ContentStream]:
     """
-    Open a file, told by its first bytes whether it is compressed.
+    Open a file for its first bytes.
 
     Raises
     ------
     FetchError
         If it cannot be had.
     """
-    with place.opened(context) as (raw, stored):
-        watched = _Watched(raw, stored, context)
-        compressed = watched.peek(len(_GZIP_MAGIC)) == _GZIP_MAGIC
-        yield ContentStream(watched, compressed=compressed, source=place.label)
+    with place.begun(context) as opened:
+        yield stream_of(opened, context)
+
+
+@contextmanager
+def content(place: Place, context: LoadContext) -> Iterator[ContentStream]:
+    """
+    Open a file for all its bytes.
+
+    Raises
+    ------
+    FetchError
+        If it cannot be had.
+    IntegrityError
+        If it is not the file any more that its place knows.
+    """
+    with place.opened(context) as opened:
+        yield stream_of(opened, context)

@@ -81,14 +81,12 @@ class _Fill:
     def __call__(self, array: npt.NDArray[Any], context: LoadContext) -> Iterator[int]:
         """Yield each slice, counted over all leading axes, when its voxels are final."""
         file = self._file
-        permit = context.computing if file.compressed else context.reading
         with content(file.place, context) as stream:
             file.skip_head(stream)
-            steps = fill(
-                array, file.header, stream, tail=context.settings.free_ratio_bytes, source=file.place.label
-            )
+            steps = fill(array, file.header, stream, tail=context.settings.free_ratio_bytes)
             while True:
-                with permit():  # given back while the core scales what has arrived
+                # Given back while the core scales what has arrived.
+                with file.place.working(context, computes=file.compressed):
                     done = next(steps, None)
                 if done is None:
                     return

@@ -47,7 +47,7 @@ def bytes_of(array: npt.NDArray[Any]) -> memoryview:
 
 
 def fill(
-    array: npt.NDArray[Any], header: NiftiHeader, stream: ContentStream, *, tail: int, source: str
+    array: npt.NDArray[Any], header: NiftiHeader, stream: ContentStream, *, tail: int
 ) -> Iterator[range]:
     """
     Read voxels into an array.
@@ -62,8 +62,6 @@ def fill(
         At the first voxel.
     tail
         How many bytes behind the voxels are read to check a compressed file's end.
-    source
-        What is read, for messages.
 
     Yields
     ------
@@ -81,13 +79,7 @@ def fill(
     step = max(1, _STEP_BYTES // size)
     for first in range(0, count, step):
         last = min(count, first + step)
-        got = stream.readinto(view[first * size : last * size])
-        if got < (last - first) * size:
-            raise IntegrityError(
-                f"the voxels are truncated: {first * size + got:,} bytes of {len(view):,}",
-                source=source,
-                hint="Fetch or copy the file again.",
-            )
+        stream.fill(view[first * size : last * size], what="the voxels", before=first * size, total=len(view))
         if header.swapped:
             slices[first:last].byteswap(inplace=True)
         if last == count:
