@@ -12,7 +12,7 @@ from loadstone.events import LoadFinished, LoadStarted, VolumeCached, VolumeEvic
 from loadstone.hookspecs import ImageStack, VoxelSource
 from loadstone.ids import ImageId
 from loadstone.image_requests import is_image, load_modules
-from loadstone.metadata import ImagePixel
+from loadstone.metadata import ImagePixel, TransferSyntax
 from loadstone.settings import memory_limit
 from loadstone.volume.adoption import absorb, adopt
 from loadstone.volume.assembly import Assembly
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
     from loadstone.hookspecs import ImageLoader, VolumeLoader
     from loadstone.ids import VolumeId
-    from loadstone.retrieve import RetrieveConfiguration
     from loadstone.image import LoaderInfo
     from loadstone.metadata import Modules
+    from loadstone.retrieve import RetrieveConfiguration
     from loadstone.session import Session
     from loadstone.shared_load import SharedLoad
     from loadstone.volume.wish import VolumeWish
@@ -177,7 +177,7 @@ class VolumeLoading:
 
     def _stages(self, volume: Volume) -> RetrieveConfiguration | None:
         """Return by which stages the volume is loaded."""
-        syntax = None if volume.image_ids == () else volume.metadata.get(TransferSyntax)
+        syntax = volume.metadata.get(TransferSyntax)
         keys = (self.volume_id, volume.volume_id, syntax.transfer_syntax_uid if syntax else "")
         return self.session.retrieve.of_volume(self.wish.retrieve, *keys)
 
