@@ -11,20 +11,20 @@ import numpy as np
 import numpy.typing as npt
 
 from loadstone import pixels
-from loadstone.errors import LimitError
+from loadstone.errors import LimitError, LoadCycleError, LoadstoneError
 from loadstone.image import Image, LoaderInfo, Quality
 from loadstone.image_loading import plan_for
-from loadstone.permits import Gate
+from loadstone.permits import Gate, permits_given_back
 from loadstone.volume.adoption import holds_exactly
 from loadstone.volume.block import Block
 from loadstone.volume.qualities import FULL, Qualities
 from loadstone.volume.scratch import Scratch
+from loadstone.waiting import current_load
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator, Sequence
 
     from loadstone.cache import Reservation
-    from loadstone.errors import LoadstoneError
     from loadstone.files import FileState
     from loadstone.hookspecs import ImageStack, VoxelSource
     from loadstone.options import LoadOptions
@@ -94,6 +94,7 @@ class Assembly:
         self._known_alone: dict[Hashable, np.dtype[Any]] = {}
         self._views: dict[int, Image] = {}
         self._gate = Gate(1)
+        self._filler: SharedLoad[Any] | None = None
         self.callers = 0
         """How many requests were answered with the volume."""
 
@@ -103,10 +104,32 @@ class Assembly:
         self._gate.acquire((0, 0), load.token)
         try:
             with self.qualities.being_filled():
+                self._filler = load
                 yield
         finally:
+            self._filler = None
             self.scratch.clear()
             self._gate.release()
+
+    def wait(self, indices: int | slice, timeout: float | None) -> None:
+        """Wait for some images; see `Volume.wait`."""
+        volume_id = self.plan.volume_id
+        if self._filler is not None and self._filler is current_load():
+            raise LoadCycleError("the load of the volume waits for its own slices", source=volume_id)
+        self.session.loop.refuse_wait(volume_id)
+        with permits_given_back():
+            there = self.qualities.wait(indices, timeout)
+        if there:
+            return
+        names = {self.plan.image_ids[index] for index in self.missing} if self.plan.image_ids else set()
+        for error in self.errors:
+            if indices == slice(None) or error.source in names:
+                raise error
+        raise LoadstoneError(
+            "it is not there, and nothing loads it any more",
+            source=volume_id,
+            hint="Call load() on the volume.",
+        )
 
     @property
     def quality(self) -> npt.NDArray[np.uint8]:

@@ -204,6 +204,32 @@ class Volume:
         """Return the header that the loader read for a slice, or None."""
         return self._assembly.header(range(len(self._assembly.quality))[index])
 
+    def wait(self, index: int | None = None, timeout: float | None = None) -> Volume:
+        """
+        Wait, while it loads, until a slice is final, or all of them; return the volume.
+
+        Parameters
+        ----------
+        index
+            0-based, over all leading axes of `array`; None: all.
+        timeout
+            In seconds.
+
+        Raises
+        ------
+        LoadstoneError
+            If nothing loads it any more: what went wrong, or that it was cancelled; `load` tries again.
+        LoadCycleError
+            On the threads that load it: in a callback, or its loader.
+        TimeoutError
+            If it is not there after `timeout` seconds.
+        IndexError
+            If there is no such slice.
+        """
+        count = len(self._assembly.quality)
+        self._assembly.wait(slice(None) if index is None else range(count)[index], timeout)
+        return self
+
     def load(self, *, progress: Callable[[Progress], object] | bool | None = None) -> Volume:
         """
         Load what is missing, after a failure or a cancel; nothing that has arrived is asked for again.
