@@ -1,4 +1,4 @@
-"""Run the benchmarks and print one table: ``python -m tests.bench [folder] [series]``."""
+"""Run the benchmarks and print one table: ``python -m tests.bench [part …]``."""
 
 from __future__ import annotations
 
@@ -8,40 +8,65 @@ import os
 import platform
 from pathlib import Path
 
-from tests.bench.contest import Outcome, run
-from tests.bench.contests import folder_contests, series_contests
+from tests.bench.contest import run
+from tests.bench.dicomweb import latency_contests, orthanc_contests, series_contests
+from tests.bench.folders import codec_contests, folder_contests
+from tests.bench.images import image_contests
+from tests.bench.multiframe import multiframe_contests
+from tests.bench.nifti import nifti_contests
+from tests.bench.table import HEAD, markdown, row
 
-PARTS = {"folder": folder_contests, "series": series_contests}
-LIBRARIES = ("loadstone", "numpy", "pydicom", "SimpleITK", "dicomweb-client", "imagecodecs")
-COLUMNS = f"{'work':<46} {'peer':<16} {'ours ms':>8} {'peer ms':>8} {'ratio':>6} {'spread':>12} {'goal':>5}"
+PARTS = {
+    "folder": folder_contests,
+    "codecs": codec_contests,
+    "multiframe": multiframe_contests,
+    "series": series_contests,
+    "latency": latency_contests,
+    "orthanc": orthanc_contests,
+    "nifti": nifti_contests,
+    "images": image_contests,
+}
+LIBRARIES = (
+    "loadstone",
+    "numpy",
+    "imagecodecs",
+    "isal",
+    "pydicom",
+    "pylibjpeg-openjpeg",
+    "pylibjpeg-rle",
+    "SimpleITK",
+    "dicomweb-client",
+    "highdicom",
+    "nibabel",
+    "Pillow",
+    "imageio",
+)
 
 
 def main() -> None:
     """Run what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", nargs="*", choices=[[], *PARTS], help="which; default: all")
-    parser.add_argument("--pairs", type=int, default=7, help="runs of each, in turn (default 7)")
+    parser.add_argument("--pairs", type=int, default=5, help="runs of each, in turn (default 5)")
     parser.add_argument(
         "--data", type=Path, default=Path("bench-data"), help="where the data is kept (default bench-data)"
     )
+    parser.add_argument("--markdown", type=Path, help="a file for the same table, with the versions")
     wishes = parser.parse_args()
-    print(", ".join(f"{name} {importlib.metadata.version(name)}" for name in LIBRARIES))
-    print(
-        f"Python {platform.python_version()}, {os.cpu_count()} cores, {wishes.pairs} runs of each in turn\n"
-    )
-    print(COLUMNS)
+    machine = f"Python {platform.python_version()}, {os.cpu_count()} cores"
+    about = f"{machine}; {wishes.pairs} runs of each in turn; {', '.join(map(_version, LIBRARIES))}"
+    print(about, HEAD, sep="\n\n")
+    outcomes = []
     for part in wishes.parts or PARTS:
         for contest in PARTS[part](wishes.data):
-            print(_row(run(contest, wishes.pairs)), flush=True)
+            outcomes.append(run(contest, wishes.pairs))
+            print(row(outcomes[-1]), flush=True)
+    if wishes.markdown:
+        wishes.markdown.write_text(markdown(about, outcomes), encoding="utf-8")
 
 
-def _row(outcome: Outcome) -> str:
-    contest, ratios = outcome.contest, outcome.ratios
-    spread = f"{ratios[0]:.1f}-{ratios[-1]:.1f}"
-    return (
-        f"{contest.work:<46} {contest.peer:<16} {outcome.ours:8.0f} {outcome.theirs:8.0f} "
-        f"{outcome.ratio:6.1f} {spread:>12} {contest.goal:5.1f}"
-    )
+def _version(name: str) -> str:
+    return f"{name} {importlib.metadata.version(name)}"
 
 
 if __name__ == "__main__":

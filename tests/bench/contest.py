@@ -7,13 +7,18 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
-__all__ = ["Contest", "Outcome", "run"]
+__all__ = ["Contest", "Outcome", "equal_arrays", "run"]
 
-Load = Callable[[], npt.ArrayLike]
+Load = Callable[[], object]
+
+
+def equal_arrays(ours: object, theirs: object) -> bool:
+    """Say whether both gave the same voxels, bit for bit."""
+    return np.array_equal(np.asarray(ours), np.asarray(theirs))
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,25 +30,35 @@ class Contest:
     peer: str
     """Who else does it."""
     ours: Load
-    """Loads the volume with Loadstone: the call that the README shows."""
+    """Does it with Loadstone: the call that the documentation shows."""
     theirs: Load
-    """Loads the same volume, in the same order and units, as the peer's documentation shows."""
-    goal: float
-    """How many times faster it is meant to be."""
+    """Does the same, in the same order and units, as the peer's documentation shows."""
+    goal: float | None
+    """How many times faster it is meant to be; None: it is only reported."""
+    bare: Load | None = None
+    """The least that has to be done: the reads or the codec alone."""
+    equal: Callable[[object, object], bool] = equal_arrays
+    """Says whether both gave the same."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a contest gave; times in milliseconds."""
+    """What a contest gave; times in milliseconds, memory in MB."""
 
     contest: Contest
     """Which."""
     ours: float
-    """Median."""
+    """Median time."""
     theirs: float
-    """Median."""
+    """Median time."""
+    bare: float | None
+    """Median time of the bare limit."""
     ratios: tuple[float, ...]
     """Of each pair of runs, sorted."""
+    our_peak: float | None
+    """Growth of the resident set while it ran; None where the system does not tell."""
+    their_peak: float | None
+    """The same of the peer."""
 
     @property
     def ratio(self) -> float:
@@ -53,14 +68,20 @@ class Outcome:
 
 def run(contest: Contest, pairs: int) -> Outcome:
     """Run both once to warm up and to compare what they give, then in turn `pairs` times."""
-    if not np.array_equal(np.asarray(contest.ours()), np.asarray(contest.theirs())):
-        raise AssertionError(f"{contest.work}: {contest.peer} and Loadstone do not give the same voxels")
+    ours, theirs = contest.ours(), contest.theirs()
+    if not contest.equal(ours, theirs):
+        raise AssertionError(f"{contest.work}: {contest.peer} and Loadstone do not give the same")
+    del ours, theirs
+    our_peak, their_peak = _peak(contest.ours), _peak(contest.theirs)
     times = [(_timed(contest.ours), _timed(contest.theirs)) for _ in range(pairs)]
     return Outcome(
         contest,
-        statistics.median(ours for ours, _ in times),
-        statistics.median(theirs for _, theirs in times),
-        tuple(sorted(theirs / ours for ours, theirs in times)),
+        ours=statistics.median(ours for ours, _ in times),
+        theirs=statistics.median(theirs for _, theirs in times),
+        bare=contest.bare and statistics.median(_timed(contest.bare) for _ in range(max(3, pairs))),
+        ratios=tuple(sorted(theirs / ours for ours, theirs in times)),
+        our_peak=our_peak,
+        their_peak=their_peak,
     )
 
 
@@ -71,3 +92,24 @@ def _timed(load: Load) -> float:
     milliseconds = 1000 * (time.perf_counter() - started)
     del result
     return milliseconds
+
+
+def _peak(load: Load) -> float | None:
+    """Return by how much the resident set grew at most, in MB (Linux only)."""
+    gc.collect()
+    try:
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # sets the peak to what is there now
+        before = _status("VmRSS")
+        result = load()
+        peak = _status("VmHWM")
+    except OSError:
+        return None
+    del result
+    return (peak - before) / 1000
+
+
+def _status(name: str) -> float:
+    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+        if line.startswith(f"{name}:"):
+            return int(line.split()[1]) * 1.024
+    raise OSError(name)

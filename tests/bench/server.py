@@ -17,18 +17,18 @@ __all__ = ["serving"]
 
 _PROGRAM = """
 import sys
-from loadstone_wado.server import DicomWebServer
-with DicomWebServer(sys.argv[1]) as server:
+from loadstone_wado.server import DicomWebServer, ServerBehaviour
+with DicomWebServer(sys.argv[1], behaviour=ServerBehaviour(latency=float(sys.argv[2]))) as server:
     print(server.url, flush=True)
     sys.stdin.read()
 """
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[tuple[str, str, str]]:
-    """Serve a folder with one series; give the URL and the UIDs of study and series."""
+def serving(folder: Path, latency: float = 0.0) -> Iterator[tuple[str, str, str]]:
+    """Serve a folder with one series, each answer after `latency` seconds; give the URL, study and series."""
     process = subprocess.Popen(
-        [sys.executable, "-c", _PROGRAM, str(folder)],
+        [sys.executable, "-c", _PROGRAM, str(folder), str(latency)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

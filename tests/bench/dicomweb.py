@@ -1,0 +1,140 @@
+"""A WADO-RS series with 300 slices to a volume in HU: from Orthanc, and from the embedded server."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import numpy as np
+import numpy.typing as npt
+import pydicom
+from dicomweb_client import DICOMwebClient
+
+from tests.bench.contest import Contest
+from tests.bench.folders import loaded
+from tests.bench.phantom import SIZE, SLICES, ct_folder
+from tests.bench.server import serving
+from tests.orthanc.service import MISSING, running
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["latency_contests", "orthanc_contests", "series_contests"]
+
+GOALS = {"raw": 2.0, "JPEG-LS": 3.0}
+"""Against the fastest route of dicomweb-client."""
+GOAL_FRAMES = 15.0
+"""Against its default, frame by frame."""
+LATENCY = 0.02
+IN_FLIGHT = 20
+GOAL_LATENCY = 1 / 1.15
+
+
+def series_contests(root: Path) -> Iterator[Contest]:
+    """From the embedded server in another process."""
+    folder = ct_folder(root, "1 kB")
+    with serving(folder) as (url, study, series):
+        yield Contest(
+            "WADO-RS series of 300, embedded server",
+            "dicomweb-client",
+            partial(loaded, f"wadors:{url}/studies/{study}/series/{series}"),
+            partial(_iter_series, url, study, series),
+            GOALS["raw"],
+        )
+
+
+def latency_contests(root: Path) -> Iterator[Contest]:
+    """Where each answer takes 20 ms: against bare sockets that know all names."""
+    folder = ct_folder(root, "1 kB")
+    with serving(folder, LATENCY) as (url, study, series):
+        yield Contest(
+            "the same with 20 ms of latency",
+            f"{IN_FLIGHT} sockets",
+            partial(loaded, f"wadors:{url}/studies/{study}/series/{series}"),
+            partial(_sockets, url, _frame_paths(folder)),
+            GOAL_LATENCY,
+        )
+
+
+def orthanc_contests(root: Path) -> Iterator[Contest]:
+    """From an Orthanc of our own; uncompressed and JPEG-LS."""
+    if MISSING:
+        print(f"(no Orthanc: {MISSING})")
+        return
+    for syntax, goal in GOALS.items():
+        folder = ct_folder(root, "1 kB", syntax)
+        with _orthanc(folder) as (url, study, series):
+            work = f"WADO-RS series of 300, Orthanc, {syntax}"
+            ours = partial(loaded, f"wadors:{url}/studies/{study}/series/{series}")
+            yield Contest(work, "dicomweb-client", ours, partial(_iter_series, url, study, series), goal)
+            if syntax == "raw":
+                frames = partial(_frame_by_frame, url, study, series, folder)
+                yield Contest(work, "… its default", ours, frames, GOAL_FRAMES)
+
+
+@contextmanager
+def _orthanc(folder: Path) -> Iterator[tuple[str, str, str]]:
+    with tempfile.TemporaryDirectory() as storage, running(Path(storage)) as orthanc:
+        assert orthanc.store(path.read_bytes() for path in folder.glob("*.dcm")) == SLICES
+        first = pydicom.dcmread(next(folder.glob("*.dcm")), stop_before_pixels=True)
+        yield orthanc.root, first.StudyInstanceUID, first.SeriesInstanceUID
+
+
+def _iter_series(url: str, study: str, series: str) -> npt.NDArray[Any]:
+    """Take the fastest route that the client has: the series as a stream, not compressed on the way."""
+    client = DICOMwebClient(url, headers={"Accept-Encoding": "identity"})
+    slices = sorted(
+        client.iter_series(study, series, media_types=("application/dicom",)),
+        key=lambda each: each.ImagePositionPatient[2],
+    )
+    return np.stack([each.pixel_array for each in slices]).astype(np.int16) + np.int16(-1024)
+
+
+def _frame_by_frame(url: str, study: str, series: str, folder: Path) -> npt.NDArray[Any]:
+    """Take the route that its documentation shows for pixels, knowing the order already."""
+    client = DICOMwebClient(url)
+    frames = [
+        client.retrieve_instance_frames(study, series, uid, [1], media_types=("application/octet-stream",))[0]
+        for uid in _in_order(folder)
+    ]
+    stack = np.stack([np.frombuffer(frame, "<u2").reshape(SIZE, SIZE) for frame in frames])
+    return stack.astype(np.int16) + np.int16(-1024)
+
+
+def _in_order(folder: Path) -> list[str]:
+    headers = [pydicom.dcmread(path, stop_before_pixels=True) for path in folder.glob("*.dcm")]
+    headers.sort(key=lambda each: each.ImagePositionPatient[2])
+    return [each.SOPInstanceUID for each in headers]
+
+
+def _frame_paths(folder: Path) -> list[str]:
+    first = pydicom.dcmread(next(folder.glob("*.dcm")), stop_before_pixels=True)
+    series = f"/studies/{first.StudyInstanceUID}/series/{first.SeriesInstanceUID}"
+    return [f"{series}/instances/{uid}/frames/1" for uid in _in_order(folder)]
+
+
+def _sockets(url: str, paths: list[str]) -> npt.NDArray[Any]:
+    """Ask for one frame after the other on each of 20 connections: what the latency allows at best."""
+    parts = urlsplit(url)
+    volume = np.zeros((len(paths), SIZE, SIZE), np.int16)
+    local = threading.local()
+
+    def fetch(index: int) -> None:
+        if not hasattr(local, "connection"):
+            local.connection = HTTPConnection(parts.hostname or "", parts.port)
+        local.connection.request("GET", parts.path + paths[index], headers={"Accept": "*/*"})
+        body = local.connection.getresponse().read()
+        start = body.index(b"\r\n\r\n") + 4
+        frame = np.frombuffer(body, "<u2", SIZE * SIZE, start)
+        np.subtract(frame.reshape(SIZE, SIZE).view(np.int16), 1024, out=volume[index])
+
+    with ThreadPoolExecutor(IN_FLIGHT) as threads:
+        list(threads.map(fetch, range(len(paths))))
+    return volume
