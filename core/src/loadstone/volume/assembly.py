@@ -119,17 +119,12 @@ class Assembly:
         self.session.loop.refuse_wait(volume_id)
         with permits_given_back():
             there = self.qualities.wait(indices, timeout)
-        if there:
-            return
-        names = {self.plan.image_ids[index] for index in self.missing} if self.plan.image_ids else set()
-        for error in self.errors:
-            if indices == slice(None) or error.source in names:
-                raise error
-        raise LoadstoneError(
-            "it is not there, and nothing loads it any more",
-            source=volume_id,
-            hint="Call load() on the volume.",
-        )
+        if not there:
+            raise LoadstoneError(
+                f"nothing loads what is missing: {len(self.missing)} images",
+                source=volume_id,
+                hint="Call load() on the volume.",
+            ) from next(iter(self.errors), None)
 
     @property
     def quality(self) -> npt.NDArray[np.uint8]:

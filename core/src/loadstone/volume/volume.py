@@ -218,7 +218,7 @@ class Volume:
         Raises
         ------
         LoadstoneError
-            If nothing loads it any more: what went wrong, or that it was cancelled; `load` tries again.
+            If nothing loads it any more; its cause is what went wrong first, if anything. `load` tries again.
         LoadCycleError
             On the threads that load it: in a callback, or its loader.
         TimeoutError
