@@ -4,25 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, cast
 
-import numpy as np
-
 from loadstone.errors import MetadataError
 from loadstone.metadata import ImagePlane, Scaling, VoiLut
 from loadstone_wado import tags
 from loadstone_wado.lazy import lazy
 from loadstone_wado.memo import Memo
+from loadstone_wado.placement import ENHANCED_US, RT_DOSE, detector, dose_position, slice_position
 from loadstone_wado.values import scaling, voi_lut
 
 if TYPE_CHECKING:
     from loadstone_wado.elements import Elements
+    from loadstone_wado.placement import Vector3, Vector6
     from loadstone_wado.tags import Attribute
 
 __all__ = ["Frame"]
-
-Vector3 = tuple[float, float, float]
-Vector6 = tuple[float, float, float, float, float, float]
-
-RT_DOSE_STORAGE: Final = "1.2.840.10008.5.1.4.1.1.481.2"
 
 
 class Frame:
@@ -71,30 +66,47 @@ class Frame:
 
     @lazy
     def image_position_patient(self) -> Vector3 | None:
-        """Centre of the first pixel, LPS, mm."""
-        position = self._vector(tags.PLANE_POSITION_SEQUENCE, tags.IMAGE_POSITION_PATIENT, 3)
-        if position and self.elements.text(tags.SOP_CLASS_UID) == RT_DOSE_STORAGE:
-            return self._dose_position(cast("Vector3", position))
-        return cast("Vector3 | None", position)
+        """
+        Centre of the first pixel, LPS, mm.
 
-    def _dose_position(self, first: Vector3) -> Vector3 | None:
-        """Place a frame of an RT dose by GridFrameOffsetVector (DICOM PS3.3 C.8.8.3.2)."""
-        offsets = self.elements.numbers(tags.GRID_FRAME_OFFSET_VECTOR)
-        orientation = self.image_orientation_patient
-        if self.number == 1:
-            return first
-        if self.number > len(offsets) or orientation is None:
+        Of enhanced ultrasound in the space of its volume, which is not the patient's.
+        """
+        tag = tags.IMAGE_POSITION_PATIENT
+        found = self._vector(tags.PLANE_POSITION_SEQUENCE, tag, 3)
+        position = cast("Vector3 | None", found)
+        if position is None:
+            return self._unusual_position()
+        if self.elements.text(tags.SOP_CLASS_UID) == RT_DOSE:
+            return dose_position(position, self.image_orientation_patient, self.elements, self.number)
+        return position
+
+    def _unusual_position(self) -> Vector3 | None:
+        if self.elements.text(tags.SOP_CLASS_UID) == ENHANCED_US:
+            found = self._vector(tags.PLANE_POSITION_VOLUME_SEQUENCE, tags.IMAGE_POSITION_VOLUME, 3)
+            return cast("Vector3 | None", found)
+        item = detector(self.elements, self.number)
+        first = self._checked(item, tags.IMAGE_POSITION_PATIENT, 3) if item else None
+        if first is None:
             return None
-        if offsets[0] != 0:
-            # The offsets are the z coordinates themselves.
-            return first[0], first[1], offsets[self.number - 1]
-        step = np.cross(orientation[:3], orientation[3:]) * offsets[self.number - 1]
-        return cast("Vector3", tuple((np.array(first) + step).tolist()))
+        orientation = self.image_orientation_patient
+        return slice_position(cast("Vector3", first), orientation, self.elements, self.number)
 
     @lazy
     def image_orientation_patient(self) -> Vector6 | None:
-        """Unit vectors along a row and along a column, LPS."""
+        """Unit vectors along a row and along a column; in the space of the position."""
+        return self._usual_orientation or self._unusual_orientation()
+
+    @lazy
+    def _usual_orientation(self) -> Vector6 | None:
         found = self._vector(tags.PLANE_ORIENTATION_SEQUENCE, tags.IMAGE_ORIENTATION_PATIENT, 6)
+        return cast("Vector6 | None", found)
+
+    def _unusual_orientation(self) -> Vector6 | None:
+        if self.elements.text(tags.SOP_CLASS_UID) == ENHANCED_US:
+            group, tag = tags.PLANE_ORIENTATION_VOLUME_SEQUENCE, tags.IMAGE_ORIENTATION_VOLUME
+            return cast("Vector6 | None", self._vector(group, tag, 6))
+        item = detector(self.elements, self.number)
+        found = self._checked(item, tags.IMAGE_ORIENTATION_PATIENT, 6) if item else None
         return cast("Vector6 | None", found)
 
     @lazy
@@ -129,7 +141,7 @@ class Frame:
         return ImagePlane(
             grid.pixel_spacing,
             self.image_position_patient,
-            grid.image_orientation_patient,
+            grid.image_orientation_patient or self._unusual_orientation(),
             grid.slice_thickness,
             grid.spacing_between_slices,
             grid.frame_of_reference_uid,
@@ -137,11 +149,11 @@ class Frame:
         )
 
     def _grid(self) -> ImagePlane:
-        """Return the plane without its position."""
+        """Return the plane without its position, and what only few objects have."""
         return ImagePlane(
             self.pixel_spacing,
             None,
-            self.image_orientation_patient,
+            self._usual_orientation,
             self.slice_thickness,
             self.spacing_between_slices,
             self.elements.text(tags.FRAME_OF_REFERENCE_UID) or None,
@@ -169,7 +181,10 @@ class Frame:
         return _VOI_LUTS.get(self.elements, lambda _: voi_lut(self))
 
     def _vector(self, group: Attribute, tag: Attribute, length: int) -> tuple[float, ...] | None:
-        numbers = self.holder(group, tag).numbers(tag)
+        return self._checked(self.holder(group, tag), tag, length)
+
+    def _checked(self, holder: Elements, tag: Attribute, length: int) -> tuple[float, ...] | None:
+        numbers = holder.numbers(tag)
         if not numbers:
             return None
         if len(numbers) != length:
