@@ -124,6 +124,7 @@ def _coarse(url: RsUrl, fetched: Fetched, instance: Instance, context: LoadConte
             encoded,
             level or 0,
             scaled=context.options.scaled,
+            values=context.options.values,
             allocate=context.allocate,
         )
     if image is None:
@@ -141,7 +142,12 @@ def _final(url: RsUrl, fetched: Fetched, instance: Instance, context: LoadContex
         raise IntegrityError("nothing says whether this is all of the frame", source=instance.source)
     with context.computing():
         image = decode_frame(
-            instance, url.frame, encoded, scaled=context.options.scaled, allocate=context.allocate
+            instance,
+            url.frame,
+            encoded,
+            scaled=context.options.scaled,
+            values=context.options.values,
+            allocate=context.allocate,
         )
     beginnings_of(context).drop(_name(url))
     return image
