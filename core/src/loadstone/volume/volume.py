@@ -9,13 +9,19 @@ import numpy.typing as npt
 
 from loadstone import geometry
 from loadstone.errors import GeometryError, LoadstoneError
+from loadstone.interop.canonical import to_canonical
 from loadstone.transport.urls import shown
 from loadstone.volume.leaving import taken
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    import SimpleITK
+    import xarray
+    from nibabel.nifti1 import Nifti1Image
+
     from loadstone.image import Image, LoaderInfo
+    from loadstone.interop import Canonical
     from loadstone.load_object import Progress
     from loadstone.metadata import Modules, VoiLut
     from loadstone.volume.assembly import Assembly
@@ -203,6 +209,81 @@ class Volume:
     def header(self, index: int = 0) -> Any:  # noqa: ANN401 - a pydicom Dataset, a nibabel header, …
         """Return the header that the loader read for a slice, or None."""
         return self._assembly.header(range(len(self._assembly.quality))[index])
+
+    def to_canonical(self, space: Literal["RAS", "LPS"] = "RAS") -> Canonical:
+        """
+        Return the voxels with i, j, k along x, y, z of a space, by flips and permutations of the axes only.
+
+        Parameters
+        ----------
+        space
+            ``RAS``: i grows to the right, j to the front, k to the head, as nearly as may be; ``LPS``: to the
+            left, the back and the head.
+
+        Returns
+        -------
+        Canonical
+            A view of `array` and the affine that belongs to it.
+
+        Raises
+        ------
+        GeometryError
+            If the place in space is unknown.
+        """
+        return to_canonical(self, space)
+
+    def to_nibabel(self) -> Nifti1Image:
+        """
+        Return the volume as a nibabel image, without copying its voxels (needs nibabel).
+
+        Axes are those of `array` reversed: i, j, k, then time. The affine is to RAS, mm. A volume from a
+        NIfTI file keeps its header, with description, intent, extensions and both forms; one that has neither
+        form is written as such. Colour becomes RGB24 or RGBA32.
+
+        Returns
+        -------
+        nibabel.nifti1.Nifti1Image
+            NIfTI-2 if an axis is too long for NIfTI-1, or the volume was read from it.
+
+        Raises
+        ------
+        GeometryError
+            If the place in space is unknown, and the volume is no NIfTI file that says so itself.
+        UnsupportedError
+            If NIfTI has no voxels of that kind.
+        """
+        from loadstone.interop.to_nibabel import to_nibabel
+
+        return to_nibabel(self)
+
+    def to_simpleitk(self) -> SimpleITK.Image:
+        """
+        Return the volume as a SimpleITK image, which copies its voxels (needs SimpleITK).
+
+        A time axis becomes the fourth one, with its start and step in seconds.
+
+        Raises
+        ------
+        GeometryError
+            If the place in space is unknown, or the axes are not orthogonal, which SimpleITK cannot express.
+        UnsupportedError
+            If it has more than four axes, or a dtype that SimpleITK does not have.
+        """
+        from loadstone.interop.to_simpleitk import to_simpleitk
+
+        return to_simpleitk(self)
+
+    def to_xarray(self) -> xarray.DataArray:
+        """
+        Return the volume as an `xarray.DataArray`, without copying its voxels (needs xarray).
+
+        Its dimensions are `axes`. Coordinates of i, j, k are distances from the first voxel in mm, where the
+        spacing is known; those of other axes are the values of `coordinates`; each says its ``units``. Where
+        it lies stands in ``attrs["affine_lps"]``, the 16 numbers of `affine`, row by row.
+        """
+        from loadstone.interop.to_xarray import to_xarray
+
+        return to_xarray(self)
 
     def wait(self, index: int | None = None, timeout: float | None = None) -> Volume:
         """
