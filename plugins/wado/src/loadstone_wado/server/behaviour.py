@@ -52,6 +52,10 @@ class ServerBehaviour:
     """Whether ``/frames/1,2`` is a bad request."""
     refuses_series_metadata: bool = False
     """Whether the metadata of a whole series or study is refused."""
+    ignores_ranges: bool = False
+    """Whether a request for a byte range is answered with the whole."""
+    misplaces_ranges: bool = False
+    """Whether a request for a byte range is answered with one that begins later."""
     names_transfer_syntax: bool = True
     """Whether the ``Content-Type`` of what holds pixels names the transfer syntax."""
     final_boundary: bool = True

@@ -70,9 +70,7 @@ class DicomWebService:
             case ("wado",):
                 return self._wado_uri(request)
             case ("files", name) if name.endswith(".dcm"):
-                return narrow(
-                    self._retrieval.part10(self._any_instance(name[:-4]), ""), request.headers.get("range")
-                )
+                return self._narrowed(request, self._retrieval.part10(self._any_instance(name[:-4]), ""))
         raise NotFoundError(
             "nothing is served here: see /dicomweb/studies, /wado and /files/<SOPInstanceUID>.dcm"
         )
@@ -166,11 +164,12 @@ class DicomWebService:
         if "framenumber" in given:
             raise BadRequestError(f"frameNumber is for pictures: {DICOM} is the whole instance")
         response = self._retrieval.part10(instance, given.get("transfersyntax", ""))
-        return narrow(response, request.headers.get("range"))
+        return self._narrowed(request, response)
 
     def _narrowed(self, request: Request, response: Response) -> Response:
-        is_multipart = response.content_type.startswith("multipart/")
-        return response if is_multipart else narrow(response, request.headers.get("range"))
+        if self._behaviour.ignores_ranges or response.content_type.startswith("multipart/"):
+            return response
+        return narrow(response, request.headers.get("range"), later=int(self._behaviour.misplaces_ranges))
 
     def _study(self, study_uid: str) -> Study:
         study = self._archive.studies.get(study_uid)

@@ -136,7 +136,7 @@ def _read_headers(stream: BinaryIO) -> dict[str, str]:
     )
 
 
-def narrow(response: Response, asked: str | None) -> Response:
+def narrow(response: Response, asked: str | None, *, later: int = 0) -> Response:
     """Return the part of a body that a ``Range`` header asks for.
 
     Parameters
@@ -146,6 +146,8 @@ def narrow(response: Response, asked: str | None) -> Response:
     asked
         The header. Several ranges, other units and malformed ones are answered by the whole, as RFC 9110
         allows.
+    later
+        By how many bytes the part begins too late.
 
     Raises
     ------
@@ -159,6 +161,7 @@ def narrow(response: Response, asked: str | None) -> Response:
     window = _byte_range(asked, length)
     if window is None:
         return whole
+    window = window[later:]
     if window.start >= min(window.stop, length):
         raise RangeNotSatisfiableError(length)
     content_range = ("Content-Range", f"bytes {window.start}-{window.stop - 1}/{length}")
