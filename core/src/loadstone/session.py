@@ -203,6 +203,11 @@ class Session:
     def _image_key(self, image_id: ImageId, options: LoadOptions) -> ImageKey:
         return image_key(image_id, self.registry.image_loader(image_id.scheme), options)
 
+    def cached_image(self, image_id: ImageId, options: LoadOptions) -> Image | None:
+        """Return an image if it is cached, or a volume holds it; nothing is loaded."""
+        image: Image | None = self.cache.get(self._image_key(image_id, options), self.views.find)
+        return image
+
     # Volumes
 
     def request_volume(self, source: Source, **keywords: Unpack[VolumeKeywords]) -> LoadObject[Volume]:

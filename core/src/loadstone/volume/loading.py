@@ -109,7 +109,7 @@ class VolumeLoading:
     def _filled(
         self, chosen: ImageStack | VoxelSource, info: LoaderInfo, context: LoadContext, key: Hashable
     ) -> Volume:
-        images = UnannouncedImages(self.load, context, charged=self.wish.cache)
+        images = UnannouncedImages(self.load, context, charged=self.wish.cache, anew=self.anew)
         try:
             plan = self._planned(chosen, context, images)
             return self._assembled(plan, images, chosen, info, context=context, key=key)

@@ -32,12 +32,16 @@ class UnannouncedImages:
         Whose work it is.
     charged
         Whether their memory is of the budget.
+    anew
+        Whether what the session has of them is not to be used.
     """
 
-    def __init__(self, load: SharedLoad[Any], context: LoadContext, *, charged: bool) -> None:
+    def __init__(self, load: SharedLoad[Any], context: LoadContext, *, charged: bool, anew: bool) -> None:
         self._load = load
         self._context = context
         self._charged = charged
+        self._anew = anew
+        self._known: dict[ImageId, Image] = {}
         self._images: dict[ImageId, Image] = {}
         self._memories: dict[ImageId, ImageMemory] = {}
         self._total = 0
@@ -55,10 +59,16 @@ class UnannouncedImages:
         errors = run_parallel(self._context.session, self._load, self._load_one, ids, lane_of(ids[0]))
         if errors:
             raise errors[0]
-        return [_modules_of(self._images[each]) for each in ids]
+        return [
+            _modules_of(self._images[each]) if each in self._images else _modules_of_known(self._known[each])
+            for each in ids
+        ]
 
     def _load_one(self, image_id: ImageId) -> None:
         session = self._context.session
+        if not self._anew and (known := session.cached_image(image_id, self._context.options)) is not None:
+            self._known[image_id] = known  # held, so that the volume finds it when it looks for it
+            return
         memory = ImageMemory(session.cache if self._charged else None, session.settings)
         self._memories[image_id] = memory
         context = self._context.for_memory(memory).for_image(image_id)
@@ -85,9 +95,15 @@ class UnannouncedImages:
 
     def release(self) -> None:
         """Let go of their memory."""
+        self._known.clear()
         self._images.clear()
         while self._memories:
             self._memories.popitem()[1].release()
+
+
+def _modules_of_known(image: Image) -> Modules:
+    """Describe an image that is scaled already, in its finished values."""
+    return _modules_of(replace(image, slope=1.0, intercept=0.0, bits_stored=None, pixel_padding=None))
 
 
 def _modules_of(image: Image) -> Modules:
