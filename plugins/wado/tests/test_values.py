@@ -199,10 +199,45 @@ def test_equal_attributes_share_their_description() -> None:
     assert layouts[0] is layouts[2]
 
 
-def test_inverse_presentation_is_told() -> None:
-    """PresentationLUTShape INVERSE shows low values bright."""
-    with opened(image(PresentationLUTShape="INVERSE")) as part:
-        assert load_frame(part.frames, 1).inverted
+@pytest.mark.parametrize(
+    ("shape", "photometric", "bright"),
+    [
+        ("INVERSE", "MONOCHROME2", 0),
+        ("INVERSE", "MONOCHROME1", 0),
+        ("IDENTITY", "MONOCHROME1", 0),
+        ("IDENTITY", "MONOCHROME2", 11),
+    ],
+)
+def test_low_values_are_shown_bright_once(shape: str, photometric: str, bright: int) -> None:
+    """MONOCHROME1 and PresentationLUTShape INVERSE, which digital radiography has together, say the same."""
+    with opened(image(PresentationLUTShape=shape, PhotometricInterpretation=photometric)) as part:
+        found = load_frame(part.frames, 1)
+
+    assert found.display(window=(6, 12)).ravel()[bright] == 255
+
+
+@pytest.mark.parametrize(
+    ("attributes", "windows", "said"),
+    [
+        ({"WindowWidth": "0"}, [], "its width is 0"),
+        ({"WindowWidth": "0.5"}, [], "its width is 0.5, for LINEAR"),
+        ({"WindowWidth": "-400"}, [], "its width is -400"),
+        ({"WindowWidth": "0.5", "VOILUTFunction": "LINEAR_EXACT"}, [0.5], ""),
+        ({"WindowCenter": ["1", "2"], "WindowWidth": ["0", "9"]}, [9], "its width is 0"),
+        ({"WindowWidth": "9", "VOILUTFunction": "CUBIC"}, [9], "CUBIC"),
+    ],
+)
+def test_impossible_windows_are_ignored_with_a_warning(
+    attributes: dict[str, Any], windows: list[float], said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log says which; the others stay, and the pixels load."""
+    # Equal attributes are described once: no other test may have these.
+    with opened(image(**{"WindowCenter": "40.125", **attributes})) as part:
+        found = load_frame(part.frames, 1).voi_lut.windows
+
+    assert [each.width for each in found] == windows
+    assert said in caplog.text
+    assert bool(said) == bool(caplog.records)
 
 
 @pytest.mark.parametrize(

@@ -344,8 +344,9 @@ class Instance:
 
     @lazy
     def inverted(self) -> bool:
-        """Whether the presentation LUT shape is INVERSE."""
-        return self.elements.text(tags.PRESENTATION_LUT_SHAPE) == "INVERSE"
+        """Whether the presentation LUT shape is INVERSE, and not only repeats MONOCHROME1 (C.8.11.3.1)."""
+        shape = self.elements.text(tags.PRESENTATION_LUT_SHAPE)
+        return shape == "INVERSE" and self.layout.photometric_interpretation != "MONOCHROME1"
 
     @lazy
     def imager_pixel_spacing(self) -> tuple[float, float] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,10 +20,13 @@ if TYPE_CHECKING:
 
 __all__ = ["LookUpTable", "modality_lut", "modality_table", "scaling", "voi_lut"]
 
+_log = logging.getLogger(__name__)
+
 _TRANSFORMATION: Final = tags.PIXEL_VALUE_TRANSFORMATION_SEQUENCE
 _PROJECTIONS: Final = frozenset({"XA", "XRF"})
 """Their modality LUT goes from stored values to a linear relation with X-ray beam, and is not for display."""
 
+_FUNCTIONS: Final = frozenset({"LINEAR", "LINEAR_EXACT", "SIGMOID"})
 _RESCALE_TYPES: Final = {"US": "", "UNSPECIFIED": "", "NORMALIZED": ""}
 _UNITS: Final = {
     "BQML": "Bq/ml",
@@ -160,7 +164,7 @@ def _table(item: Elements) -> tuple[npt.NDArray[np.uint16], int, int]:
 
 
 def voi_lut(frame: Frame) -> VoiLut:
-    """Return how a frame is meant to be shown; windows and tables that make no sense are left out."""
+    """Return how a frame is meant to be shown; what makes no sense is left out, with a warning in the log."""
     group = tags.FRAME_VOI_LUT_SEQUENCE
     holder = frame.holder(group, tags.WINDOW_CENTER)
     windows = _windows(holder)
@@ -169,8 +173,9 @@ def voi_lut(frame: Frame) -> VoiLut:
         return VoiLut(windows)
     try:
         entries, first, bits = _table(item)
-    except MetadataError:
+    except MetadataError as error:
         # How an image looks must not keep its values from being loaded.
+        _log.warning("a VOI LUT is ignored: %s", error.what)
         return VoiLut(windows)
     entries.setflags(write=False)
     return VoiLut(windows, entries, first, bits)
@@ -180,19 +185,29 @@ def _windows(holder: Elements) -> tuple[Window, ...]:
     try:
         centers = holder.numbers(tags.WINDOW_CENTER)
         widths = holder.numbers(tags.WINDOW_WIDTH)
-    except MetadataError:
+    except MetadataError as error:
         # As above.
+        _log.warning("windows are ignored: %s", error.what)
         return ()
     if not centers:
         return ()
     names = holder.texts(tags.WINDOW_CENTER_WIDTH_EXPLANATION)
     function = holder.text(tags.VOI_LUT_FUNCTION) or "LINEAR"
-    function = function if function in {"LINEAR", "LINEAR_EXACT", "SIGMOID"} else "LINEAR"
-    least = 1 if function == "LINEAR" else 0
+    if function not in _FUNCTIONS:
+        _log.warning("the VOI LUT function %.20r is unknown: LINEAR is taken", function)
+        function = "LINEAR"
     return tuple(
         [
             Window(center, width, names[place] if place < len(names) else "", function)
             for place, (center, width) in enumerate(zip(centers, widths, strict=False))
-            if width >= least and width > 0
+            if _is_possible(width, function)
         ]
     )
+
+
+def _is_possible(width: float, function: str) -> bool:
+    """Say whether a window has such a width (DICOM PS3.3 C.11.2.1.2)."""
+    if width > 0 and (width >= 1 or function != "LINEAR"):
+        return True
+    _log.warning("a window is ignored: its width is %g, for %s", width, function)
+    return False
