@@ -30,7 +30,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-__all__ = ["HEADERS", "SIZE", "SLICES", "SYNTAXES", "ct_folder", "enhanced_file", "slices"]
+__all__ = [
+    "HEADERS",
+    "SIZE",
+    "SLICES",
+    "SYNTAXES",
+    "ct_folder",
+    "enhanced_file",
+    "slices",
+    "write_enhanced",
+    "write_series",
+]
 
 SLICES: Final = 300
 SIZE: Final = 512
@@ -53,8 +63,8 @@ def _rle(pixels: npt.NDArray[Any]) -> bytes:
     return RLELosslessEncoder.encode(
         pixels.tobytes(),
         index=0,
-        rows=SIZE,
-        columns=SIZE,
+        rows=pixels.shape[0],
+        columns=pixels.shape[1],
         samples_per_pixel=1,
         bits_allocated=16,
         bits_stored=12,
@@ -78,25 +88,28 @@ _ENCODE: Final[dict[str, Callable[[npt.NDArray[Any]], bytes]]] = {
 }
 
 
-def slices(count: int = SLICES) -> Iterator[npt.NDArray[np.uint16]]:
+def slices(count: int = SLICES, size: int = SIZE) -> Iterator[npt.NDArray[np.uint16]]:
     """Yield stored values, slice by slice: (rows, columns)."""
     random = np.random.default_rng(20)
-    rows, columns = np.mgrid[:SIZE, :SIZE] - SIZE / 2
-    body = np.where(rows**2 + columns**2 < (0.4 * SIZE) ** 2, 1064.0, 24.0)
+    rows, columns = np.mgrid[:size, :size] - size / 2
+    body = np.where(rows**2 + columns**2 < (0.4 * size) ** 2, 1064.0, 24.0)
     for _ in range(count):
-        yield np.clip(body + random.normal(0, 15, (SIZE, SIZE)), 0, 4095).astype("<u2")
+        yield np.clip(body + random.normal(0, 15, (size, size)), 0, 4095).astype("<u2")
 
 
 def ct_folder(root: Path, header: str, syntax: str = "raw", count: int = SLICES) -> Path:
     """Return a folder with the classic series; the order of its files is not that of its slices."""
     name = f"ct-{header}-{syntax}-{count}".replace(" ", "")
-    return kept_folder(root, name, partial(_write_series, header=header, syntax=syntax, count=count))
+    return kept_folder(root, name, partial(write_series, header=header, syntax=syntax, count=count))
 
 
-def _write_series(folder: Path, header: str, syntax: str, count: int) -> None:
+def write_series(
+    folder: Path, header: str = "1 kB", syntax: str = "raw", count: int = SLICES, size: int = SIZE
+) -> None:
+    """Write the slices as classic objects."""
     names = np.random.default_rng(21).permutation(count)
     study, series, frame_of_reference = generate_uid(), generate_uid(), generate_uid()
-    for k, pixels in enumerate(slices(count)):
+    for k, pixels in enumerate(slices(count, size)):
         dataset = _slice(k)
         dataset.StudyInstanceUID, dataset.SeriesInstanceUID = study, series
         dataset.FrameOfReferenceUID = frame_of_reference
@@ -107,6 +120,7 @@ def _write_series(folder: Path, header: str, syntax: str, count: int) -> None:
 
 def _put_pixels(dataset: Dataset, syntax: str, frames: list[npt.NDArray[Any]]) -> None:
     dataset.file_meta.TransferSyntaxUID = SYNTAXES[syntax]
+    dataset.Rows, dataset.Columns = frames[0].shape
     encoded = [_ENCODE[syntax](frame) for frame in frames]
     if syntax == "raw":
         dataset.PixelData = b"".join(encoded)
@@ -139,7 +153,6 @@ def _described(sop_class: UID) -> Dataset:
     dataset.PatientName, dataset.PatientID = "Phantom", "0"
     dataset.SeriesNumber = 1
     dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
-    dataset.Rows, dataset.Columns = SIZE, SIZE
     dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = 16, 12, 11, 0
     return dataset
 
@@ -160,18 +173,19 @@ def _fill_header(dataset: Dataset, header: str) -> None:
 
 def enhanced_file(root: Path, syntax: str = "raw", count: int = SLICES) -> Path:
     """Return the same slices as one enhanced multi-frame object."""
-    write = partial(_write_enhanced, syntax=syntax, count=count)
+    write = partial(write_enhanced, syntax=syntax, count=count)
     return kept_folder(root, f"enhanced-{syntax}-{count}".replace(" ", ""), write) / "enhanced.dcm"
 
 
-def _write_enhanced(folder: Path, syntax: str, count: int) -> None:
+def write_enhanced(folder: Path, syntax: str = "raw", count: int = SLICES, size: int = SIZE) -> None:
+    """Write the slices as one object."""
     dataset = _described(EnhancedCTImageStorage)
     dataset.StudyInstanceUID, dataset.SeriesInstanceUID = generate_uid(), generate_uid()
     dataset.FrameOfReferenceUID = generate_uid()
     dataset.NumberOfFrames = count
     dataset.SharedFunctionalGroupsSequence = [_shared_groups()]
     dataset.PerFrameFunctionalGroupsSequence = [_frame_groups(k) for k in range(count)]
-    _put_pixels(dataset, syntax, list(slices(count)))
+    _put_pixels(dataset, syntax, list(slices(count, size)))
     dataset.save_as(folder / "enhanced.dcm", enforce_file_format=True)
 
 
