@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from loadstone import FetchError, InvalidIdError, LoadstoneError, MetadataError, Session
+from loadstone import FetchError, InvalidIdError, LoadstoneError, Session
 from loadstone.errors import DecodeError, IntegrityError, UnsupportedError
 from loadstone.testing.faults import Answer, FaultServer
 from loadstone_wado.server import DicomWebServer, ServerBehaviour
@@ -105,7 +105,7 @@ def test_a_volume(server: DicomWebServer, form: Any, mark: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("frame", "error"), [("0", InvalidIdError), ("6", MetadataError), ("x", InvalidIdError)]
+    ("frame", "error"), [("0", InvalidIdError), ("6", InvalidIdError), ("x", InvalidIdError)]
 )
 def test_no_such_frame(server: DicomWebServer, frame: str, error: type[LoadstoneError]) -> None:
     """A frame that is not there is a typed error."""

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Final, Protocol
 from loadstone.errors import FetchError
 
 if TYPE_CHECKING:
-    from typing import Self
+    from typing import BinaryIO, Self
 
-__all__ = ["Blob", "FileBlob", "HeadBlob", "MemoryBlob", "as_stream"]
+__all__ = ["Blob", "FileBlob", "HeadBlob", "MemoryBlob", "StreamBlob", "as_stream"]
 
 _HAS_POSITIONED_READS = hasattr(os, "preadv")
 _OPEN: Final = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
@@ -192,6 +192,58 @@ class HeadBlob:
         return self._file.readinto(offset, target)
 
 
+class StreamBlob:
+    """
+    A file object that somebody else opened and keeps open.
+
+    Parameters
+    ----------
+    stream
+        The file object; it can be sought.
+    source
+        What it is, for messages.
+    """
+
+    __slots__ = ("_lock", "_stream", "size", "source")
+
+    def __init__(self, stream: BinaryIO, source: str) -> None:
+        self._stream = stream
+        self._lock = threading.Lock()
+        self.source = source
+        try:
+            self.size = stream.seek(0, os.SEEK_END)
+        except (OSError, ValueError) as error:
+            raise _lost(error, source) from error
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return up to `length` bytes from `offset` on."""
+        length = min(length, self.size - offset)
+        if length <= 0:
+            return b""
+        pieces = []
+        try:
+            with self._lock:
+                self._stream.seek(offset)
+                while length > 0 and (piece := self._stream.read(length)):
+                    pieces.append(piece)
+                    length -= len(piece)
+        except (OSError, ValueError) as error:
+            raise _lost(error, self.source) from error
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def readinto(self, offset: int, target: memoryview) -> int:
+        """Copy from `offset` on into `target`."""
+        data = self.read(offset, len(target))
+        target[: len(data)] = data
+        return len(data)
+
+
+def _lost(error: OSError | ValueError, source: str) -> FetchError:
+    return FetchError(
+        f"the file object cannot be read: {error}", source=source, hint="Keep it open until it is released."
+    )
+
+
 def _unreadable(error: OSError, source: str) -> FetchError:
     return FetchError(
         error.strerror or str(error), source=source, hint="Check the path and the permission to read it."
@@ -223,6 +275,19 @@ class _Stream(io.RawIOBase):
         return count
 
 
+class _BoundedReader(io.BufferedReader):
+    """Allocates for a read no more than there is, whatever length a header claims."""
+
+    def __init__(self, blob: Blob) -> None:
+        super().__init__(_Stream(blob), 65536)
+        self._size = blob.size
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is not None and size > 65536:
+            size = max(0, min(size, self._size - self.tell()))
+        return super().read(size)
+
+
 def as_stream(blob: Blob) -> io.BufferedReader:
     """Return a blob as a file object that starts at its first byte."""
-    return io.BufferedReader(_Stream(blob), 65536)
+    return _BoundedReader(blob)

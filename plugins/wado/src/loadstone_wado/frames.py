@@ -19,7 +19,13 @@ from loadstone.errors import IntegrityError, InvalidIdError, LimitError, Unsuppo
 from loadstone_wado import tags
 from loadstone_wado.blobs import MemoryBlob
 from loadstone_wado.lazy import lazy
-from loadstone_wado.transfer_syntaxes import ENCAPSULATED, EXPLICIT_VR_BIG_ENDIAN, NATIVE, name_of
+from loadstone_wado.transfer_syntaxes import (
+    ENCAPSULATED,
+    EXPLICIT_VR_BIG_ENDIAN,
+    NATIVE,
+    RLE_LOSSLESS,
+    name_of,
+)
 
 if TYPE_CHECKING:
     from loadstone_wado.blobs import Blob
@@ -167,6 +173,34 @@ class FrameReader:
                 hint="The object is truncated, or its attributes are wrong.",
             )
         return NativeRange(pixels.offset + first, last - first, start % 8)
+
+    def check_number_of_frames(self) -> None:
+        """
+        Refuse a number of frames that is made up, before anything is made for so many.
+
+        Raises
+        ------
+        IntegrityError
+            If the object holds less than half of the bytes of native frames, or of RLE (64 become one),
+            or fewer bytes than other frames need for the headers of their fragments.
+        UnsupportedError, MetadataError, LimitError
+            As `Instance.layout`.
+        """
+        layout, pixels = self.instance.layout, self._pixels
+        available = self._blob.size - pixels.offset
+        if self.instance.transfer_syntax_uid == RLE_LOSSLESS:
+            needed = layout.frames * layout.frame_bits // 16 // 64
+        elif self.instance.transfer_syntax_uid in ENCAPSULATED:
+            needed = 8 * layout.frames
+        else:
+            needed = layout.frames * layout.frame_bits // 16
+        if available < needed:
+            raise IntegrityError(
+                f"{available:,} bytes of pixel data cannot be {layout.frames:,} frames of "
+                f"{layout.rows} x {layout.columns}",
+                source=self._blob.source,
+                hint="The object is truncated, or its attributes are wrong.",
+            )
 
     def _check_native(self, pixels: PixelElement) -> None:
         uid = self.instance.transfer_syntax_uid

@@ -194,6 +194,7 @@ def _inflate(blob: Blob, position: int, settings: Settings) -> bytes:
     """Inflate a data set (DICOM PS3.5 A.5); no header declares its size, so the ratio is bounded."""
     packed = blob.read(position, blob.size - position)
     limit = max(settings.free_ratio_bytes, settings.max_ratio * len(packed))
+    limit = min(limit, settings.max_response_bytes, settings.cache_bytes or limit)
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     try:
         data = inflater.decompress(packed, limit)
@@ -203,7 +204,7 @@ def _inflate(blob: Blob, position: int, settings: Settings) -> bytes:
         raise LimitError(
             f"the deflated data set is larger than {limit:,} bytes",
             source=blob.source,
-            hint="Raise max_ratio or free_ratio_bytes in the settings if you trust the object.",
+            hint="If you trust the object, raise max_ratio, max_response_bytes or cache_bytes.",
         )
     if not inflater.eof:
         raise IntegrityError("the deflated data set is truncated", source=blob.source)
@@ -236,6 +237,8 @@ def _dcmread(stream: io.BufferedReader | io.BytesIO, source: str) -> Dataset:
         raise
     except EOFError as error:
         raise IntegrityError("it ends within the header", source=source) from error
+    except RecursionError as error:
+        raise LimitError("its sequences are nested too deeply", source=source) from error
     except Exception as error:
         # pydicom raises whatever its parts raise on bytes that are no DICOM.
         raise _not_dicom(source) from error

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from loadstone_wado.layout import PixelLayout
 
-__all__ = ["decode_native", "is_plain", "keep_low_bits"]
+__all__ = ["check_native", "decode_native", "is_plain", "keep_low_bits"]
 
 
 def is_plain(layout: PixelLayout) -> bool:
@@ -50,9 +50,7 @@ def decode_native(
     IntegrityError
         If there are too few bytes.
     """
-    needed = -(-(first_bit + layout.frame_bits) // 8)
-    if len(data) < needed:
-        raise IntegrityError(f"the frame is truncated: {needed:,} bytes are needed, {len(data):,} are there")
+    needed = check_native(data, layout, first_bit=first_bit)
     if layout.bits_allocated == 1:
         bits = np.unpackbits(np.frombuffer(data, np.uint8, needed), bitorder="little")
         out[...] = bits[first_bit : first_bit + layout.frame_bits].reshape(out.shape)
@@ -67,6 +65,21 @@ def decode_native(
     else:
         out[...] = samples.reshape(out.shape)
     keep_low_bits(out, layout.bits_stored if layout.unused_bits else None)
+
+
+def check_native(data: bytes | memoryview, layout: PixelLayout, *, first_bit: int = 0) -> int:
+    """
+    Return how many bytes a native frame needs.
+
+    Raises
+    ------
+    IntegrityError
+        If there are fewer.
+    """
+    needed = -(-(first_bit + layout.frame_bits) // 8)
+    if len(data) < needed:
+        raise IntegrityError(f"the frame is truncated: {needed:,} bytes are needed, {len(data):,} are there")
+    return needed
 
 
 def _expand_422(samples: npt.NDArray[Any], out: npt.NDArray[Any]) -> None:

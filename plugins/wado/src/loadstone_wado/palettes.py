@@ -104,6 +104,8 @@ class _Expansion:
         self._entries = entries
         self._wide = wide
         self._table: list[int] = []
+        # Each segment adds an entry; a few may be padding. Repeating those that add none would never end.
+        self._left = 2 * entries + 1024
 
     def run(self) -> list[int]:
         """Return the table."""
@@ -119,6 +121,9 @@ class _Expansion:
         while position + 1 < len(self._numbers) and (count is None or count > 0):
             kind, length = self._numbers[position], self._numbers[position + 1]
             position += 2
+            self._left -= 1
+            if self._left < 0:
+                raise MetadataError("the segmented palette has more segments than entries")
             if kind == 0:
                 self._append(self._numbers[position : position + length])
                 position += length

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from loadstone import Image, ImageId, ImageStack, LoadContext, VolumeId
     from loadstone.ids import LoadId
     from loadstone.metadata import Modules
+    from loadstone_wado.instance import Instance
 
-__all__ = ["canonical", "load", "metadata", "open_volumes"]
+__all__ = ["canonical", "instance_of", "load", "metadata", "open_volumes"]
 
 _IS_SERVICE: Final = re.compile(r"[?&]requestType=WADO(?:&|\Z)", re.IGNORECASE)
 _NAMES_CONTENT: Final = re.compile(r"[?&]contentType=", re.IGNORECASE)
@@ -31,6 +32,11 @@ _NAMES_CONTENT: Final = re.compile(r"[?&]contentType=", re.IGNORECASE)
 def canonical(image_id: ImageId) -> str:
     """Name the frame of a URL in one way."""
     return f"wadouri:{image_id.locator} frame {frame_of(image_id)}"
+
+
+def instance_of(image_id: ImageId, context: LoadContext) -> Instance:
+    """Return the object that a frame is of."""
+    return _fetched(image_id, image_id.locator, context).instance
 
 
 def load(image_id: ImageId, context: LoadContext) -> Image:
@@ -64,11 +70,11 @@ def metadata(image_ids: Sequence[ImageId], context: LoadContext) -> Mapping[Imag
 def open_volumes(volume_id: VolumeId, context: LoadContext) -> Iterable[ImageStack]:
     """Describe the volumes of an object."""
     locator, selection = Selection.of(volume_id, "stack")
-    instance = _fetched(volume_id, locator, context).instance
-    _ = instance.layout
+    part10 = _fetched(volume_id, locator, context)
+    part10.frames.check_number_of_frames()
     separator = "&" if "?" in locator else "?"
     place = f"wadouri:{locator}"
-    member = Member(instance, partial("{0}{1}frame={2}".format, place, separator))
+    member = Member(part10.instance, partial("{0}{1}frame={2}".format, place, separator))
     return stacks_of([member], place, selection, separator=separator)
 
 

@@ -8,7 +8,7 @@ an array with the shape and dtype of the layout.
 from __future__ import annotations
 
 from struct import unpack_from
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -27,7 +27,18 @@ if TYPE_CHECKING:
     Array = npt.NDArray[Any]
     Data = bytes | memoryview
 
-__all__ = ["decode_htj2k", "decode_jpeg", "decode_jpeg2000", "decode_jpegls", "decode_jpegxl", "decode_rle"]
+__all__ = [
+    "check_rle",
+    "decode_htj2k",
+    "decode_jpeg",
+    "decode_jpeg2000",
+    "decode_jpegls",
+    "decode_jpegxl",
+    "decode_rle",
+]
+
+_MOST_RUN: Final = 64
+"""Bytes that a byte of RLE can become: a run of 128 takes two."""
 
 
 def _through(
@@ -120,7 +131,6 @@ def decode_jpegxl(data: Data, layout: PixelLayout, out: Array) -> None:
 
 def decode_rle(data: Data, layout: PixelLayout, out: Array) -> None:
     """Decode RLE (DICOM PS3.5 annex G): one plane after the other, whatever PlanarConfiguration says."""
-    _check_segments(data, layout)
     if layout.bits_allocated == 1:
         packed = np.zeros(-(-layout.frame_bits // 8), np.uint8)
         _unpack_runs(data, np.dtype(np.uint8), packed)
@@ -145,8 +155,15 @@ def _unpack_runs(data: Data, dtype: np.dtype[Any], out: Array) -> None:
         raise IntegrityError(f"the RLE frame is truncated: it has {len(written):,} of {out.nbytes:,} bytes")
 
 
-def _check_segments(data: Data, layout: PixelLayout) -> None:
-    """Compare the RLE header with the layout."""
+def check_rle(data: Data, layout: PixelLayout) -> None:
+    """
+    Compare an RLE header with the layout, and its bytes with what they can become.
+
+    Raises
+    ------
+    IntegrityError
+        If they cannot be of such a frame.
+    """
     if len(data) < 64:
         raise IntegrityError("the RLE frame ends within its header")
     count, *offsets = unpack_from("<16I", data)
@@ -156,3 +173,7 @@ def _check_segments(data: Data, layout: PixelLayout) -> None:
     used = offsets[:count]
     if used[0] != 64 or used != sorted(used) or used[-1] > len(data):
         raise IntegrityError("the segment offsets of the RLE frame are damaged")
+    if (len(data) - 64) * _MOST_RUN < layout.frame_bits // 8:
+        raise IntegrityError(
+            f"the RLE frame is truncated: {len(data):,} bytes cannot hold {layout.frame_bits // 8:,}"
+        )

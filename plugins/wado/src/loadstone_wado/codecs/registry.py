@@ -11,6 +11,7 @@ from loadstone.errors import DecodeError, IntegrityError, LoadstoneError, Unsupp
 from loadstone_wado import transfer_syntaxes as ts
 from loadstone_wado.codecs.codestream import Codestream, inspect_jpeg, inspect_jpeg2000
 from loadstone_wado.codecs.decoders import (
+    check_rle,
     decode_htj2k,
     decode_jpeg,
     decode_jpeg2000,
@@ -18,7 +19,7 @@ from loadstone_wado.codecs.decoders import (
     decode_jpegxl,
     decode_rle,
 )
-from loadstone_wado.native import decode_native
+from loadstone_wado.native import check_native, decode_native
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -111,10 +112,14 @@ def _with_codestream(
 def _without_codestream(
     decode: Callable[[bytes | memoryview, PixelLayout, npt.NDArray[Any]], None],
     color_space: str = "",
+    *,
+    check: Callable[[bytes | memoryview, PixelLayout], object] | None = None,
 ) -> Codec:
-    """Return the codec of a family that the decoder itself compares with the array."""
+    """Return the codec of a family that the decoder itself, or `check` before it, compares with the array."""
 
     def codec(frame: EncodedFrame, layout: PixelLayout) -> Decoding:
+        if check is not None:
+            check(frame.data, layout)
         space = color_space if layout.samples == 3 else ""
         return Decoding(
             frame.transfer_syntax_uid,
@@ -126,6 +131,7 @@ def _without_codestream(
 
 
 def _native(frame: EncodedFrame, layout: PixelLayout) -> Decoding:
+    check_native(frame.data, layout, first_bit=frame.first_bit)
     big_endian = frame.transfer_syntax_uid == ts.EXPLICIT_VR_BIG_ENDIAN
     return Decoding(
         frame.transfer_syntax_uid,
@@ -181,9 +187,9 @@ _JPEG_XL: Final = _without_codestream(decode_jpegxl, "RGB")
 
 CODECS: Final[dict[str, Codec]] = {
     **dict.fromkeys(ts.NATIVE, _native),
-    ts.ENCAPSULATED_UNCOMPRESSED: _without_codestream(decode_native),
+    ts.ENCAPSULATED_UNCOMPRESSED: _without_codestream(decode_native, check=check_native),
     ts.DEFLATED_IMAGE_FRAME: _without_codestream(_decode_deflated),
-    ts.RLE_LOSSLESS: _without_codestream(decode_rle),
+    ts.RLE_LOSSLESS: _without_codestream(decode_rle, check=check_rle),
     ts.JPEG_BASELINE: _JPEG,
     ts.JPEG_EXTENDED: _JPEG,
     ts.JPEG_SPECTRAL_SELECTION: _JPEG,

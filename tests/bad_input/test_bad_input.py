@@ -28,7 +28,6 @@ from loadstone import (
     IntegrityError,
     InvalidIdError,
     LoadstoneError,
-    MetadataError,
     Session,
     UnknownSchemeError,
     UnsupportedError,
@@ -346,8 +345,8 @@ def test_a_dicomweb_server_that_comes_and_goes(session: Session) -> None:
     [
         (dicom(), "studies/9.9/series/9.9", FetchError, "404"),
         (dicom(), "studies/1.2.3/series/1.2.3.1/instances/9.9/frames/1", FetchError, "404"),
-        (dicom(), "studies/1.2.3/series/1.2.3.1/instances/1.2.3.4/frames/2", MetadataError, "no frame 2"),
-        (dicom(), "studies/1.2.3", InvalidIdError, "no WADO-RS URL"),
+        (dicom(), "studies/1.2.3/series/1.2.3.1/instances/1.2.3.4/frames/2", InvalidIdError, "no frame 2"),
+        (dicom(), "studies/1.2.3", FetchError, "400"),
         (
             dicom_without_pixels(),
             "studies/1.2.3/series/1.2.3.1/instances/1.2.3.4/frames/1",
