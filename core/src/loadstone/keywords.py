@@ -53,6 +53,11 @@ class VolumeKeywords(ImageKeywords, total=False):
     """Whether the volume stays in memory until it is released."""
     image_ids: Sequence[str] | None
     """The images that it is to consist of; then the source is just its name."""
+    writable: bool
+    """
+    Whether its array can be written to, as torch wants it. It is then the caller's own: nobody else gets it,
+    and the session does not keep it.
+    """
     allocate: Literal["ram", "file"]
     """
     Where its voxels are: in memory (default), or in a temporary file that is mapped into memory, for volumes

@@ -466,6 +466,7 @@ def _volume_request(
     errors: Literal["raise", "collect"] = "raise",
     pinned: bool = False,
     image_ids: Sequence[str] | None = None,
+    writable: bool = False,
     allocate: Allocation = "ram",
     **keywords: Unpack[ImageKeywords],
 ) -> VolumeRequest:
@@ -473,6 +474,10 @@ def _volume_request(
         raise LoadstoneError(f"errors={errors!r}", hint="Use 'raise' or 'collect'.")
     if image_ids is not None and not image_ids:
         raise LoadstoneError("image_ids is empty", hint="Name at least one image.")
+    if writable and pinned:
+        raise LoadstoneError(
+            "writable=True and pinned=True: what the session keeps is read-only", hint="Ask for one of them."
+        )
     if allocate not in ZEROED:
         raise LoadstoneError(f"allocate={allocate!r}", hint=f"Use one of {', '.join(map(repr, ZEROED))}.")
     request = _image_request(**keywords)
@@ -480,9 +485,10 @@ def _volume_request(
         request["options"],
         geometry or GeometryPolicy(),
         None if image_ids is None else tuple(image_ids),
-        request["cache"],
+        request["cache"] and not writable,
         pinned,
         errors == "collect",
+        writable,
         retrieve=request["retrieve"],
         allocate=allocate,
     )

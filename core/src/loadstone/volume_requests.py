@@ -53,7 +53,7 @@ def request_volume(
     if reload:
         session.cache.remove(key)
     find = session.cache.get_pinned if wish.pinned else session.cache.get
-    volume: Volume | None = find(key)
+    volume: Volume | None = None if wish.writable else find(key)
     if volume is not None:
         volume._assembly.callers += 1
         return LoadObject.ready(volume_id, volume)
@@ -62,18 +62,25 @@ def request_volume(
         return VolumeLoading(session, load, volume_id, wish, anew=reload).run(described)
 
     handle = session.desk.join_or_start(
-        key if wish.cache and not wish.collect else (key, wish.cache, wish.collect),
+        _load_key(key, wish),
         volume_id,
         work,
         type=type,
         priority=priority,
         lane=lane_of(volume_id),
-        find=lambda: session.cache.peek(key),
+        find=lambda: None if wish.writable else session.cache.peek(key),
         anew=reload,
     )
     if wish.pinned:
         handle.add_done_callback(partial(_withdraw, session, key))
     return handle
+
+
+def _load_key(key: Hashable, wish: VolumeWish) -> Hashable:
+    """Return what loads have in common that may be one; into memory of a caller's own each loads alone."""
+    if wish.writable:
+        return key, object()
+    return key if wish.cache and not wish.collect else (key, wish.cache, wish.collect)
 
 
 def _withdraw(session: Session, key: Hashable, handle: LoadObject[Volume]) -> None:

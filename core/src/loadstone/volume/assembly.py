@@ -61,6 +61,8 @@ class Assembly:
         The bytes of the block; None when it is the caller's own memory.
     allocation
         Where that memory is.
+    is_own
+        Whether the caller may write to it.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class Assembly:
         key: Hashable,
         reservation: Reservation | None,
         allocation: Allocation = "ram",
+        is_own: bool = False,
     ) -> None:
         self.session = session
         self.plan = plan
@@ -81,7 +84,8 @@ class Assembly:
         self.key = key
         self.reservation = reservation
         self.allocation = allocation
-        self.block = Block(plan.shape, plan.slice_shape, plan.dtype, allocation)
+        self.is_own = is_own
+        self.block = Block(plan.shape, plan.slice_shape, plan.dtype, allocation, is_own=is_own)
         self.scratch = Scratch(None if reservation is None else session.cache)
         # What nobody has is 0 and stays so, unless it is interpolated from what arrives.
         self.qualities = Qualities(plan.count, sorted(plan.absent - plan.between.keys()))
@@ -275,7 +279,7 @@ class Assembly:
         wider = replace(self.plan, scaling=scaling, dtype=scaling[0].dtype)
         if self.reservation is not None:
             self.reservation.grow(self._in_memory(wider))
-        block = Block(wider.shape, wider.slice_shape, wider.dtype, self.allocation)
+        block = Block(wider.shape, wider.slice_shape, wider.dtype, self.allocation, is_own=self.is_own)
         there = self.quality > 0
         block.slices[there] = self.block.slices[there]
         if self.reservation is not None:

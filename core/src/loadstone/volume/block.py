@@ -36,6 +36,8 @@ class Block:
         Of the array.
     allocation
         Where its memory is.
+    is_own
+        Whether callers may write to it from the start.
 
     Attributes
     ----------
@@ -55,9 +57,12 @@ class Block:
         slice_shape: tuple[int, ...],
         dtype: np.dtype[Any],
         allocation: Allocation = "ram",
+        *,
+        is_own: bool = False,
     ) -> None:
         self.array = ZEROED[allocation](shape, dtype)
-        self.view = self.shown = readonly(self.array)
+        self.view = readonly(self.array)
+        self.shown = self.array if is_own else self.view
         self.slices = self.array.reshape(-1, *slice_shape)
 
     def slot(self, index: int, shape: tuple[int, ...], stored: np.dtype[Any]) -> npt.NDArray[Any] | None:

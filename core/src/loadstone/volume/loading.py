@@ -141,6 +141,7 @@ class VolumeLoading:
                 key=key,
                 reservation=reservation,
                 allocation=self.wish.allocate,
+                is_own=self.wish.writable,
             )
             volume = Volume(assembly, info)
             with assembly.filled_by(self.load):

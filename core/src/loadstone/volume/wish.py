@@ -33,6 +33,8 @@ class VolumeWish:
     """Whether it stays until it is released."""
     collect: bool = False
     """Whether an incomplete volume is a result rather than an error."""
+    writable: bool = False
+    """Whether its memory is the caller's own, to be written to; then the session does not keep it."""
     retrieve: RetrieveWish = None
     """By which stages it is loaded; the result is the same."""
     allocate: Allocation = "ram"
