@@ -136,7 +136,8 @@ def _coarse(url: RsUrl, fetched: Fetched, instance: Instance, context: LoadConte
 
 def _final(url: RsUrl, fetched: Fetched, instance: Instance, context: LoadContext) -> Image:
     """Fetch what is missing and decode the frame; what was kept of it is dropped."""
-    whole = fetched if fetched.complete else fetch_range(url, None, fetched, context)
+    enough = fetched.complete or fetched.to_the_end
+    whole = fetched if enough else fetch_range(url, None, fetched, context)
     encoded = whole.frame(instance.layout, context, instance.source)
     if not whole.complete and not ends_with_mark(encoded.data):
         raise IntegrityError("nothing says whether this is all of the frame", source=instance.source)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from typing import TYPE_CHECKING, Final
 
@@ -42,6 +42,8 @@ class Fetched:
     """Of the answer."""
     tag: str
     """The server's strong name for this version of the body (ETag), or empty."""
+    to_the_end: bool = False
+    """Whether it was asked for to its end, wherever that is."""
 
     @property
     def complete(self) -> bool:
@@ -117,7 +119,7 @@ def fetch_range(url: RsUrl, stop: int | None, known: Fetched | None, context: Lo
         lambda accept: context.fetch(url.frame_url + url.query, headers={"Accept": accept, **headers}),
     )
     refuse_text(answer)
-    return _joined(answer, known)
+    return replace(_joined(answer, known), to_the_end=stop is None)
 
 
 def _joined(answer: HttpResponse, known: Fetched | None) -> Fetched:
