@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from loadstone import Image, ImageId, ImageStack, LoadContext, VolumeId
     from loadstone.metadata import Modules
     from loadstone_wado.instance import Instance
+    from loadstone_wado.instance import Instance
     from loadstone_wado.part10 import Part10
 
 __all__ = ["canonical", "instance_of", "load", "load_many", "metadata", "open_volumes"]
@@ -33,6 +34,11 @@ __all__ = ["canonical", "instance_of", "load", "load_many", "metadata", "open_vo
 def canonical(image_id: ImageId) -> str:
     """Name the frame of a file in one way."""
     return f"dicomfile:{image_id.locator}?frame={frame_of(image_id)}"
+
+
+def instance_of(image_id: ImageId, context: LoadContext) -> Instance:
+    """Return the object that a frame is of."""
+    return stored_object(path_of(image_id.locator), context).instance
 
 
 def instance_of(image_id: ImageId, context: LoadContext) -> Instance:

@@ -8,7 +8,7 @@ for.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from loadstone.errors import InvalidIdError, MetadataError, UnsupportedError
 from loadstone_wado import tags
@@ -18,9 +18,10 @@ from loadstone_wado.frame import Frame
 from loadstone_wado.headers import PixelElement, read_dataset, read_header
 from loadstone_wado.layout import PixelLayout, pixel_layout
 from loadstone_wado.lazy import lazy
+from loadstone_wado.mosaics import mosaic_of
 from loadstone_wado.naming import naming
 from loadstone_wado.output import Output, describe_output
-from loadstone_wado.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, name_of
+from loadstone_wado.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, is_video, name_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -30,12 +31,9 @@ if TYPE_CHECKING:
     from loadstone.settings import Settings
     from loadstone_wado.blobs import Blob
     from loadstone_wado.elements import Elements
+    from loadstone_wado.mosaics import Mosaic
 
 __all__ = ["Instance"]
-
-_VIDEO: Final = ("1.2.840.10008.1.2.4.100", "1.2.840.10008.1.2.4.101", "1.2.840.10008.1.2.4.102",
-                 "1.2.840.10008.1.2.4.103", "1.2.840.10008.1.2.4.104", "1.2.840.10008.1.2.4.105",
-                 "1.2.840.10008.1.2.4.106", "1.2.840.10008.1.2.4.107", "1.2.840.10008.1.2.4.108")  # fmt: skip
 
 
 class Instance:
@@ -266,7 +264,7 @@ class Instance:
         return output
 
     def _check_is_image(self) -> None:
-        if self.transfer_syntax_uid in _VIDEO:
+        if is_video(self.transfer_syntax_uid):
             raise UnsupportedError(
                 f"videos are not supported ({name_of(self.transfer_syntax_uid)})",
                 source=self.source,
@@ -341,6 +339,11 @@ class Instance:
     def image_type(self) -> tuple[str, ...]:
         """ORIGINAL or DERIVED, PRIMARY or SECONDARY, and what the vendor adds."""
         return self.elements.texts(tags.IMAGE_TYPE)
+
+    @lazy
+    def mosaic(self) -> Mosaic | None:
+        """How slices lie on the image, if it is a sheet of tiles that says so."""
+        return mosaic_of(self)
 
     @lazy
     def inverted(self) -> bool:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from loadstone import ImageLoader, VolumeLoader, hookimpl
 from loadstone_wado import files, rs, rs_many, uri
 from loadstone_wado.output import VALUES
+from loadstone_wado.tiles import Tiled, TiledStream
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,34 +18,39 @@ FILES_AT_A_TIME = 16
 """Files that one worker reads in a row: enough to spread over the workers, few enough to share evenly."""
 
 
+_FILES: Final = TiledStream(files.load, files.metadata, files.canonical, files.instance_of, files.load_many)
+_URI: Final = Tiled(uri.load, uri.metadata, uri.canonical, uri.instance_of)
+_RS: Final = TiledStream(rs.load, rs.metadata, rs.canonical, rs.instance_of, rs_many.load_many)
+
+
 @hookimpl
 def loadstone_image_loaders() -> Iterable[ImageLoader]:
     """Return the loaders of images."""
     return [
         ImageLoader(
             "dicomfile",
-            files.load,
-            load_many=files.load_many,
-            metadata=files.metadata,
-            canonical=files.canonical,
+            _FILES.load,
+            load_many=_FILES.load_many,
+            metadata=_FILES.metadata,
+            canonical=_FILES.canonical,
             batch_size=FILES_AT_A_TIME,
             values=VALUES,
             summary="DICOM Part-10 files",
         ),
         ImageLoader(
             "wadouri",
-            uri.load,
-            metadata=uri.metadata,
-            canonical=uri.canonical,
+            _URI.load,
+            metadata=_URI.metadata,
+            canonical=_URI.canonical,
             values=VALUES,
             summary="DICOM objects over WADO-URI or a plain URL",
         ),
         ImageLoader(
             "wadors",
-            rs.load,
-            load_many=rs_many.load_many,
-            metadata=rs.metadata,
-            canonical=rs.canonical,
+            _RS.load,
+            load_many=_RS.load_many,
+            metadata=_RS.metadata,
+            canonical=_RS.canonical,
             values=VALUES,
             summary="DICOM frames over WADO-RS",
         ),

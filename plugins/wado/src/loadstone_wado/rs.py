@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from loadstone.metadata import Modules
     from loadstone_wado.instance import Instance
 
-__all__ = ["canonical", "load", "metadata", "open_volumes"]
+__all__ = ["canonical", "instance_of", "load", "metadata", "open_volumes"]
 
 _NO_FRAMES: Final = frozenset({400, 404, 405, 406, 415, 500, 501})
 """Statuses with which servers say that they give no frames (of this instance)."""
@@ -36,6 +36,11 @@ def canonical(image_id: ImageId) -> str:
     """Name a frame in one way."""
     url = RsUrl.of_image(image_id)
     return f"wadors:{url.frame_url}{url.query}"
+
+
+def instance_of(image_id: ImageId, context: LoadContext) -> Instance:
+    """Return the object that a frame is of."""
+    return instance_at(RsUrl.of_image(image_id), context)
 
 
 def load(image_id: ImageId, context: LoadContext) -> Image:

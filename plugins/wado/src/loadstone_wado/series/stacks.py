@@ -11,6 +11,7 @@ from loadstone.geometry import Finding, FindingKind, GeometryReport, arrange, sl
 from loadstone.transport import redact
 from loadstone_wado import tags
 from loadstone_wado.ids import Selection
+from loadstone_wado.mosaics import is_mosaic
 from loadstone_wado.naming import naming
 from loadstone_wado.series.dimensions import SEGMENTATIONS, declared_axes, segment_axis
 from loadstone_wado.series.facts import echo_time, kind_of
@@ -23,7 +24,11 @@ if TYPE_CHECKING:
 
 __all__ = ["stacks_of"]
 
-_MOSAIC = Finding(FindingKind.MOSAIC, "each image is a mosaic, a sheet of tiles that are slices")
+_MOSAIC = Finding(
+    FindingKind.MOSAIC,
+    "each image is a mosaic, a sheet of tiles that are slices, and does not say how they lie on it "
+    "(its CSA header is missing or damaged)",
+)
 """About images with MOSAIC in their ImageType, as Siemens stores functional series."""
 
 _TAKE_AS_IT_IS = GeometryPolicy(
@@ -206,7 +211,7 @@ def _arrays(members: list[Member]) -> Iterable[list[SeriesImage]]:
         instance, layout = member.instance, member.instance.layout
         colors = 3 if layout.photometric_interpretation == "PALETTE COLOR" else layout.samples
         if instance.number_of_frames == 1 and instance.sop_class_uid not in SEGMENTATIONS:
-            single.setdefault(colors, []).append(SeriesImage(member, 1))
+            single.setdefault(colors, []).extend(_tiles(member))
             continue
         key = (instance.sop_class_uid, colors) if instance.sop_class_uid in _ENHANCED else place
         frames = [SeriesImage(member, number) for number in range(1, instance.number_of_frames + 1)]
@@ -214,12 +219,19 @@ def _arrays(members: list[Member]) -> Iterable[list[SeriesImage]]:
     return [*single.values(), *several.values()]
 
 
+def _tiles(member: Member) -> list[SeriesImage]:
+    """Return the slices on a mosaic, or the one image that anything else is."""
+    mosaic = member.instance.mosaic
+    if mosaic is None:
+        return [SeriesImage(member, 1)]
+    return [SeriesImage(member, 1, mosaic, tile) for tile in range(1, mosaic.tiles + 1)]
+
+
 def _split(images: list[SeriesImage]) -> Iterator[list[SeriesImage]]:
     """Divide images by what they are and where they lie."""
     for alike in _by_kind(images):
-        planes = [image.frame.plane for image in alike]
-        layouts = [image.instance.layout for image in alike]
-        for indices in split_stacks(planes, [(each.rows, each.columns) for each in layouts]):
+        planes = [image.plane for image in alike]
+        for indices in split_stacks(planes, [image.size for image in alike]):
             yield [alike[index] for index in indices]
 
 
@@ -253,12 +265,11 @@ def _sorted(
     images: list[SeriesImage],
 ) -> tuple[tuple[SeriesImage, ...], Arrangement, GeometryReport | None]:
     """Sort images by time and position, each time point by itself."""
-    planes = [image.frame.plane for image in images]
+    planes = [image.plane for image in images]
     slices = slice_numbers(planes)
     arrangement = _arrangement(images, slices)
     if not arrangement.coordinates:
-        layout = images[0].instance.layout
-        stack = arrange(planes, layout.rows, layout.columns, _TAKE_AS_IT_IS)
+        stack = arrange(planes, *images[0].size, _TAKE_AS_IT_IS)
         return tuple(images[index] for index in stack.order), arrangement, stack.report
     # The order given decides where positions do not.
     ranks = slices or tuple(range(len(images)))
@@ -280,7 +291,7 @@ def _arrangement(images: list[SeriesImage], slices: tuple[int, ...] | None) -> A
 
 
 def _image_stack(group: _Group, name: str, findings: tuple[Finding, ...]) -> ImageStack:
-    if any("MOSAIC" in image.instance.image_type for image in group.images):
+    if any(image.mosaic is None and is_mosaic(image.instance) for image in group.images):
         findings = (*findings, _MOSAIC)
     arrangement = group.arrangement
     return ImageStack(
@@ -297,7 +308,7 @@ def _image_stack(group: _Group, name: str, findings: tuple[Finding, ...]) -> Ima
 
 def _description(group: _Group) -> str:
     first = group.images[0].instance
-    layout = first.layout
+    rows, columns = group.images[0].size
     with naming(first.source):
         described = first.elements.text(tags.SERIES_DESCRIPTION)
         number = first.elements.integer(tags.SERIES_NUMBER)
@@ -306,7 +317,7 @@ def _description(group: _Group) -> str:
     if not group.arrangement.sparse:
         slices //= math.prod(map(len, group.arrangement.coordinates))
     return (
-        f"{first.modality or 'images'} {lengths}{slices} x {layout.rows} x {layout.columns}"
+        f"{first.modality or 'images'} {lengths}{slices} x {rows} x {columns}"
         + (f", series {number}" if number is not None else "")
         + (f" {described!r}" if described else "")
     )
