@@ -217,8 +217,8 @@ def test_no_path(rest: str) -> None:
 
 
 def test_a_folder_is_no_image(tmp_path: Path) -> None:
-    """A folder asked for as an image says so."""
-    with Session() as session, pytest.raises(FetchError, match="regular file"):
+    """A folder asked for as an image says what to call."""
+    with Session() as session, pytest.raises(InvalidIdError, match="load_volume"):
         session.load_image(f"dicomfile:{tmp_path}")
 
 

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from loadstone import Image, ImageId, ImageStack, LoadContext, VolumeId
     from loadstone.metadata import Modules
     from loadstone_wado.instance import Instance
-    from loadstone_wado.instance import Instance
     from loadstone_wado.part10 import Part10
 
 __all__ = ["canonical", "instance_of", "load", "load_many", "metadata", "open_volumes"]
@@ -38,12 +37,7 @@ def canonical(image_id: ImageId) -> str:
 
 def instance_of(image_id: ImageId, context: LoadContext) -> Instance:
     """Return the object that a frame is of."""
-    return stored_object(path_of(image_id.locator), context).instance
-
-
-def instance_of(image_id: ImageId, context: LoadContext) -> Instance:
-    """Return the object that a frame is of."""
-    return stored_object(path_of(image_id.locator), context).instance
+    return _object(image_id.locator, context).instance
 
 
 def load(image_id: ImageId, context: LoadContext) -> Image:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
     from loadstone.settings import Settings
+    from loadstone_wado.blobs import Blob
 
 __all__ = ["Part10"]
 
@@ -34,7 +35,7 @@ class Part10:
 
     __slots__ = ("_blob", "frames", "instance")
 
-    def __init__(self, instance: Instance, blob: FileBlob | MemoryBlob) -> None:
+    def __init__(self, instance: Instance, blob: Blob) -> None:
         self.instance = instance
         self.frames = FrameReader(instance, blob)
         self._blob = blob
@@ -73,7 +74,11 @@ class Part10:
         LoadstoneError
             As `Instance.from_blob`.
         """
-        blob = MemoryBlob(data, source)
+        return cls.of(MemoryBlob(data, source), settings)
+
+    @classmethod
+    def of(cls, blob: Blob, settings: Settings) -> Self:
+        """Read an object out of its bytes; errors as `from_bytes`."""
         return cls(Instance.from_blob(blob, settings), blob)
 
     @property

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import stat
 import threading
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
-from loadstone import FetchError, IntegrityError, StashKey
+from loadstone import FetchError, IntegrityError, InvalidIdError, StashKey
 from loadstone.files import FileState
 from loadstone_wado.blobs import FileBlob, HeadBlob
 from loadstone_wado.frames import FrameReader
@@ -19,7 +20,14 @@ if TYPE_CHECKING:
 
     from loadstone import LoadContext, Settings
 
-__all__ = ["StoredObject", "known_objects", "stored_object"]
+__all__ = ["StoredObject", "file_status", "is_dicomdir", "known_objects", "stored_object"]
+
+_SEPARATORS = frozenset({"", "/", os.sep})
+
+
+def is_dicomdir(path: str) -> bool:
+    """Say whether a file is a DICOMDIR, which always has this name (DICOM PS3.10 8.6)."""
+    return path[-8:].upper() == "DICOMDIR" and path[-9:-8] in _SEPARATORS
 
 
 def open_unchanged(state: FileState) -> FileBlob:
@@ -152,10 +160,16 @@ def stored_object(path: str, context: LoadContext) -> StoredObject:
     ------
     FetchError
         If there is no such file.
+    InvalidIdError
+        If it is a folder or a DICOMDIR.
     LoadstoneError
         As `Instance.from_blob`.
     """
     status = file_status(path)
+    if stat.S_ISDIR(status.st_mode):
+        raise _several("folder", path)
+    if is_dicomdir(path):
+        raise _several("DICOMDIR", path)
     state = context.depends_on(path, status)
     known = known_objects(context)
     found = known.get(path)
@@ -164,6 +178,14 @@ def stored_object(path: str, context: LoadContext) -> StoredObject:
     found = context.source(("dicomfile", state), lambda: StoredObject.read(path, context.settings))
     known[path] = found
     return found
+
+
+def _several(what: str, path: str) -> InvalidIdError:
+    return InvalidIdError(
+        f"this is a {what}, not an image",
+        source=path,
+        hint="Use load_volume or load_volumes, or image_ids() for the ids of its images.",
+    )
 
 
 def file_status(path: str) -> os.stat_result:

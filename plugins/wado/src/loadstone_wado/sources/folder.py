@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from loadstone.files import FileState
     from loadstone_wado.sources.scanning import Found
 
-__all__ = ["Folder", "scan_folder"]
+__all__ = ["Folder", "nothing_found", "scan_folder"]
 
 _PIECE = 2**20
 
@@ -86,7 +86,7 @@ def scan_folder(path: str, context: LoadContext) -> Folder:
     paths = [entry.path for entry in _entries_below(path, folder.left_out, context)]
     folder.take(read_headers(paths, context))
     if not folder.objects:
-        raise _nothing_found(path, folder.left_out)
+        raise nothing_found(path, folder.left_out)
     folder.settle(context)
     return folder
 
@@ -135,7 +135,8 @@ def _is_folder(entry: DirEntry[str]) -> bool:
         return False
 
 
-def _nothing_found(path: str, left_out: LeftOut) -> LoadstoneError:
+def nothing_found(path: str, left_out: LeftOut) -> LoadstoneError:
+    """Return the error for a place without a single image; it names what is damaged."""
     if left_out.damaged:
         return IntegrityError(f"it holds no readable DICOM image ({left_out})", source=path)
     return FetchError(f"it holds no DICOM image ({left_out})", source=path, hint="Check the path.")
