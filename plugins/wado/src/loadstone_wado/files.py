@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from loadstone import LoadCancelled, LoadstoneError
 from loadstone.ids import path_of, rest_of
-from loadstone_wado.decode import decode_frame, is_direct, load_frame
+from loadstone_wado.decode import decode_frame, decode_reduced, is_direct, load_frame
 from loadstone_wado.ids import Selection, frame_of
 from loadstone_wado.modules import frame_modules
 from loadstone_wado.series import Member, stacks_of
@@ -50,8 +50,15 @@ def load(image_id: ImageId, context: LoadContext) -> Image:
         if is_direct(stored.instance, scaled=scaled, values=values):
             return load_frame(stored.frames, number, scaled=scaled, values=values, allocate=allocate)
         encoded = stored.frames.read(number)
+    instance, level = stored.instance, context.retrieve.decode_level
     with context.computing():
-        return decode_frame(stored.instance, number, encoded, scaled=scaled, values=values, allocate=allocate)
+        if level is not None:
+            coarse = decode_reduced(
+                instance, number, encoded, level, scaled=scaled, values=values, allocate=allocate
+            )
+            if coarse is not None:
+                return coarse
+        return decode_frame(instance, number, encoded, scaled=scaled, values=values, allocate=allocate)
 
 
 def load_many(
