@@ -7,16 +7,21 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydicom.encaps import encapsulate
 
-from loadstone import Image, IntegrityError, Quality
+from loadstone import Image, IntegrityError, Quality, Session
+from loadstone.events import VolumeModified
 from loadstone_wado import transfer_syntaxes as ts
 from loadstone_wado.codecs import ends_with_mark, level_for
 from loadstone_wado.decode import decode_reduced
 from loadstone_wado.frames import EncodedFrame
 from loadstone_wado.instance import Instance
-from plugins.wado.tests.builders import SETTINGS, image
+from plugins.wado.tests.builders import SETTINGS, image, part10
+from plugins.wado.tests.studies import ct_slice
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy.typing as npt
 
 RAMP = np.add.outer(np.arange(0, 4000, 40), np.arange(60)).astype("u2")
@@ -136,3 +141,19 @@ def test_what_is_no_beginning_is_refused() -> None:
 def test_levels_for_a_share_of_the_bytes() -> None:
     """The more bytes, the finer the level."""
     assert [level_for(share) for share in (1, 0.5, 0.28, 0.2, 0.05, 0.01)] == [0, 0, 0, 1, 2, 3]
+
+
+def test_files_by_levels_of_resolution(tmp_path: Path) -> None:
+    """A folder of HTJ2K files is coarse first, and in the end what a plain load gives."""
+    for number in range(4):
+        dataset = ct_slice(number, Rows=RAMP.shape[0], Columns=RAMP.shape[1])
+        dataset.PixelData = encapsulate([htj2k(RAMP + number)])
+        dataset["PixelData"].VR = "OB"
+        (tmp_path / f"{number}.dcm").write_bytes(part10(dataset, ts.HTJ2K_LOSSLESS))
+    qualities = set()
+    with Session() as session:
+        session.subscribe(VolumeModified, lambda event: qualities.update(event.volume.quality.tolist()))
+        volume = session.load_volume(tmp_path, retrieve="resolution-levels")
+
+    assert qualities >= {Quality.SUBRESOLUTION, Quality.FULL}
+    assert (volume.array - np.arange(4)[:, None, None] == RAMP.astype("i2") - 1024).all()
