@@ -75,6 +75,17 @@ def test_unknown_colour_spaces_load_as_stored_only() -> None:
             load_frame(part.frames, 1)
 
 
+@pytest.mark.parametrize("photometric", ["CMYK", "ARGB"])
+def test_four_samples_load_as_stored_only(photometric: str) -> None:
+    """Nothing says how retired colours of four samples look; what is stored can be had."""
+    pixels = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
+    with opened(image(pixels, PhotometricInterpretation=photometric)) as part:
+        with pytest.raises(UnsupportedError, match=photometric):
+            load_frame(part.frames, 1)
+
+        assert np.array_equal(load_frame(part.frames, 1, scaled=False).pixels, pixels)
+
+
 def test_planes_become_the_last_axis() -> None:
     """PlanarConfiguration 1 is undone."""
     pixels = np.random.default_rng(1).integers(0, 256, (4, 6, 3), dtype=np.uint8)

@@ -85,14 +85,22 @@ def test_objects_without_pixels_are_named(name: str) -> None:
         _ = part.instance.layout
 
 
-def test_documents_and_videos_are_unsupported() -> None:
-    """An encapsulated PDF and an MPEG-4 say what they are."""
+def test_documents_are_unsupported() -> None:
+    """An encapsulated PDF says what it is."""
     pdf = identity(SOPClassUID=EncapsulatedPDFStorage)
 
     assert "Encapsulated PDF" in str(layout_error(pdf))
+
+
+@pytest.mark.parametrize(
+    ("uid", "name"),
+    [("4.100", "MPEG2"), ("4.100.1", "MPEG2"), ("4.106.1", "MPEG-4"), ("4.108", "HEVC"), ("7.1", "SMPTE")],
+)
+def test_videos_are_refused_by_name(uid: str, name: str) -> None:
+    """Every transfer syntax of a video is known for what it is, the fragmentable ones too."""
     with opened(image()) as part:
-        part.instance.transfer_syntax_uid = "1.2.840.10008.1.2.4.102"
-        with pytest.raises(UnsupportedError, match="MPEG"):
+        part.instance.transfer_syntax_uid = f"1.2.840.10008.1.2.{uid}"
+        with pytest.raises(UnsupportedError, match=f"videos are not supported .*{name}"):
             _ = part.instance.layout
 
 

@@ -88,6 +88,11 @@ def describe_output(instance: Instance, *, scaled: bool, values: str | None = No
         dtype = palette.colors.dtype
         shape = (layout.rows, layout.columns, 3)
         return Output(shape, dtype, "RGB", dtype.itemsize * 8, palette=palette)
+    if layout.samples == 4:
+        raise UnsupportedError(
+            f"the photometric interpretation {layout.photometric_interpretation} cannot be shown as RGB",
+            hint="Load it with scaled=False for the values as stored.",
+        )
     if layout.samples == 3:
         return Output(layout.shape, layout.dtype, "RGB", layout.bits_stored, as_rgb=True)
     table = modality_table(instance.frame(1)) if layout.samples == 1 and layout.dtype.kind != "f" else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-__all__ = ["ENCAPSULATED", "NATIVE", "name_of"]
+__all__ = ["ENCAPSULATED", "NATIVE", "is_video", "name_of"]
 
 IMPLICIT_VR_LITTLE_ENDIAN: Final = "1.2.840.10008.1.2"
 EXPLICIT_VR_LITTLE_ENDIAN: Final = "1.2.840.10008.1.2.1"
@@ -51,6 +51,22 @@ ENCAPSULATED: Final = frozenset(
 
 _UID_CHARACTERS: Final = re.compile(r"[0-9.]{0,64}")
 
+_VIDEO: Final = re.compile(r"1\.2\.840\.10008\.1\.2\.(4\.10[0-8](\.1)?|7\.[1-3])")
+"""MPEG-2, MPEG-4, HEVC, with their fragmentable forms; SMPTE ST 2110."""
+
+_NEW: Final = {
+    JPEG_XL_LOSSLESS: "JPEG XL Lossless",
+    JPEG_XL_RECOMPRESSION: "JPEG XL JPEG Recompression",
+    JPEG_XL: "JPEG XL",
+    DEFLATED_IMAGE_FRAME: "Deflated Image Frame Compression",
+}
+"""Names that pydicom 3.0 does not know."""
+
+
+def is_video(uid: str) -> bool:
+    """Say whether a transfer syntax is that of a video."""
+    return _VIDEO.fullmatch(uid) is not None
+
 
 def name_of(uid: str) -> str:
     """Return the name of a transfer syntax or SOP class with its UID, for messages."""
@@ -60,5 +76,5 @@ def name_of(uid: str) -> str:
     shown = _UID_CHARACTERS.match(uid)[0]  # type: ignore[index]  # it may match nothing, but always matches
     if shown != uid:
         return f"{shown}…"
-    name = UID(uid).name
+    name = _NEW.get(uid) or UID(uid).name
     return f"{name} ({uid})" if name != uid else uid or "(none)"
