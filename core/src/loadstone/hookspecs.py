@@ -177,9 +177,12 @@ class VolumeHeader:
 class VoxelFill(Protocol):
     """Fills a volume."""
 
-    def __call__(self, array: npt.NDArray[Any], context: LoadContext, /) -> Iterator[int]:
+    def __call__(self, array: npt.NDArray[Any], context: LoadContext, /) -> Iterator[int | range]:
         """
         Write stored values into `array` and yield the index of each image when it is done.
+
+        Images that are done together are best yielded as one `range`: thousands of small ones then cost no
+        more than a few large ones.
 
         `array` has the dtype and shape of the header. The index counts the 2-D images from 0 over all leading
         axes: ``k``, or ``t * slices + k``.

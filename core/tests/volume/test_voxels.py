@@ -28,7 +28,7 @@ from loadstone import (
     VolumeHeader,
     VoxelSource,
 )
-from loadstone.events import VolumeModified, VolumeWidened
+from loadstone.events import TimePointLoaded, VolumeModified, VolumeWidened
 from loadstone.metadata import Scaling
 from loadstone.pixels import scale, scale_plan
 
@@ -49,7 +49,7 @@ class Block:
     def __init__(
         self,
         stored: npt.NDArray[Any],
-        order: Sequence[int] | None = None,
+        order: Sequence[int | range] | None = None,
         *,
         axes: tuple[str, ...] = ("k", "j", "i"),
         scaling: Scaling = Scaling(),  # noqa: B008 - a frozen value
@@ -65,15 +65,16 @@ class Block:
             stored.shape, stored.dtype, axes, scaling=scaling, **{"affine": AFFINE, **fields}
         )
 
-    def fill(self, array: npt.NDArray[Any], context: LoadContext) -> Iterator[int]:
+    def fill(self, array: npt.NDArray[Any], context: LoadContext) -> Iterator[int | range]:
         """Write the images one by one."""
         self.fills += 1
         into = array.reshape(-1, *self.slices.shape[1:])
-        for index in self.order:
-            if index == self.fail_at:
-                raise ValueError("the stream broke")
-            into[index] = self.slices[index]
-            yield index
+        for done in self.order:
+            for index in done if isinstance(done, range) else (done,):
+                if index == self.fail_at:
+                    raise ValueError("the stream broke")
+                into[index] = self.slices[index]
+            yield done
 
     def open(self, volume_id: VolumeId, context: LoadContext) -> Iterable[VoxelSource]:
         """Describe it."""
@@ -117,7 +118,7 @@ def test_whatever_the_order_and_the_types_the_values_are_those_of_the_arithmetic
 ) -> None:
     """Stored values, narrower or wider than the result, are scaled within the one block."""
     stored = counting((5, 3, 4), dtype)
-    order = list(range(5))
+    order: list[int | range] = seed.choice([[0, 1, 2, 3, 4], [range(2), 2, range(3, 5)], [range(5)]])
     seed.shuffle(order)
     plan = scale_plan(stored.dtype, slope, intercept, dtype=wanted, scaled=scaled)
     try:
@@ -194,7 +195,7 @@ def test_it_fills_image_by_image() -> None:
     """What is final is final while the rest is still to come."""
     gate, block = threading.Event(), Block(counting((3, 2, 2)) + 1, scaling=Scaling(0.5, 0))
 
-    def fill(array: npt.NDArray[Any], context: LoadContext) -> Iterator[int]:
+    def fill(array: npt.NDArray[Any], context: LoadContext) -> Iterator[int | range]:
         for index in block.fill(array, context):
             yield index
             assert gate.wait(WAIT)
@@ -212,6 +213,19 @@ def test_it_fills_image_by_image() -> None:
 
     assert quality.tolist() == [Quality.FULL, 0, 0]
     np.testing.assert_array_equal(first, volume.array[0])
+
+
+def test_images_that_are_done_together_are_told_together() -> None:
+    """A range is one event; the time points in it are told one by one."""
+    block = Block(counting((3, 4, 2, 2)) + 1, [range(6), range(6, 12)], axes=("t", "k", "j", "i"))
+    told: list[Any] = []
+    with session_of(block.open) as session:
+        session.subscribe(VolumeModified, lambda event: told.append(event.indices))
+        session.subscribe(TimePointLoaded, lambda event: told.append(event.place))
+        volume = session.load_volume("block:1")
+
+    assert told == [tuple(range(6)), (0,), tuple(range(6, 12)), (1,), (2,)]
+    np.testing.assert_array_equal(volume.array, block.stored)
 
 
 class TestFailure:
@@ -265,7 +279,21 @@ class TestFailure:
             assert session.cache.stats().reserved == 0
 
     @pytest.mark.parametrize(
-        "indices", [[0, 1], [], [0, 1, 2, 3], [0, 1, -1], [0, 1, "2"], [0, 1, None], [0, 0, 1, 1]]
+        "indices",
+        [
+            [0, 1],
+            [],
+            [0, 1, 2, 3],
+            [0, 1, -1],
+            [0, 1, "2"],
+            [0, 1, None],
+            [0, 0, 1, 1],
+            [range(2)],
+            [range(4)],
+            [range(0)],
+            [range(2, -1, -1)],
+            [range(0, 3, 2)],
+        ],
     )
     def test_indices_that_are_left_out_or_made_up(self, indices: list[Any]) -> None:
         """`fill` must yield the index of every image."""

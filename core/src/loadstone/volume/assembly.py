@@ -244,6 +244,17 @@ class Assembly:
                 view = self._views.setdefault(index, image)
         return view
 
+    def finish_run(self, run: range) -> None:
+        """Mark indices as final."""
+        self.qualities.reach_full(run)
+
+    def give_away(self) -> None:
+        """Make all of it final as it is, and its memory the caller's to write to."""
+        for index in range(self.plan.count):
+            self.finish(index)
+        self.callers = 1
+        self.block.shown = self.block.array
+
     def finish(self, index: int) -> None:
         """Mark an index as final."""
         self.qualities.reach(index)

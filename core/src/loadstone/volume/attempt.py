@@ -58,6 +58,22 @@ class Attempt:
 
     def arrived(self, index: int) -> None:
         """Tell everybody that an image is better than before, and have it stand in for its neighbours."""
+        self._report()
+        filled = self._stood_in(index) if self._step and self._step.nearby else ()
+        if self.session.events.wants(VolumeModified):
+            self.session.events.emit(VolumeModified(self.volume, (index, *filled)))
+        if (place := self._time_points.completed_by(index)) is not None:
+            self.session.events.emit(TimePointLoaded(self.volume, place))
+
+    def arrived_together(self, run: range) -> None:
+        """Tell everybody that images of a block are final."""
+        self._report()
+        if self.session.events.wants(VolumeModified):
+            self.session.events.emit(VolumeModified(self.volume, tuple(run)))
+        for place in self._time_points.completed_by_run(run):
+            self.session.events.emit(TimePointLoaded(self.volume, place))
+
+    def _report(self) -> None:
         self.load.report(
             Progress(
                 self.assembly.done,
@@ -66,11 +82,6 @@ class Attempt:
                 self.load.progress.total_bytes,
             )
         )
-        filled = self._stood_in(index) if self._step and self._step.nearby else ()
-        if self.session.events.wants(VolumeModified):
-            self.session.events.emit(VolumeModified(self.volume, (index, *filled)))
-        if (place := self._time_points.completed_by(index)) is not None:
-            self.session.events.emit(TimePointLoaded(self.volume, place))
 
     def _stood_in(self, index: int) -> tuple[int, ...]:
         nearby = self._step.nearby if self._step else ()

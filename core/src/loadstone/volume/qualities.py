@@ -86,6 +86,16 @@ class Qualities:
                 if self._waiters:
                     self._changed.notify_all()
 
+    def reach_full(self, run: range) -> None:
+        """Note that images are final, and tell who waits for them."""
+        part = slice(run.start, run.stop)
+        with self._changed:
+            self._claimed.difference_update(run)
+            self._done += len(run) - int(np.count_nonzero(self.array[part] == FULL))
+            self.array[part] = FULL
+            if self._waiters:
+                self._changed.notify_all()
+
     def stand_in(self, index: int, quality: int, copy: Callable[[], object]) -> bool:
         """Copy something into a slice that has nothing as good and no writer; say whether that was done."""
         with self._changed:

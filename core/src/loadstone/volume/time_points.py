@@ -10,6 +10,8 @@ import numpy as np
 from loadstone.image import Quality
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from loadstone.volume.assembly import Assembly
 
 __all__ = ["TimePoints"]
@@ -58,3 +60,10 @@ class TimePoints:
                 return None
             self._told.add(time)
         return tuple(int(each) for each in np.unravel_index(time, self._lengths))
+
+    def completed_by_run(self, run: range) -> Iterator[tuple[int, ...]]:
+        """Yield the place of each time point that images in a row have completed."""
+        for start in range(run.start - run.start % self._slices, run.stop, self._slices):
+            place = self.completed_by(min(start + self._slices, run.stop) - 1)
+            if place is not None:
+                yield place

@@ -104,11 +104,13 @@ class SliceViews:
             self._cache.remove(volume._assembly.key, volume)
         return None
 
-    def holds_any(self, image_ids: frozenset[str]) -> bool:
-        """Say whether a volume has an image with one of these ids."""
+    def shares_any(self, volume: Volume) -> bool:
+        """Say whether another volume has an image of this one."""
         with self._lock:
-            volumes = [each() for each in (*self._new, *self._keys)]
-        return any(each is not None and not image_ids.isdisjoint(each.image_ids) for each in volumes)
+            others = [each() for each in (*self._new, *self._keys)]
+        others = [each for each in others if each is not None and each is not volume]
+        image_ids = frozenset(volume.image_ids) if others else frozenset()
+        return any(not image_ids.isdisjoint(each.image_ids) for each in others if each is not None)
 
     def files(self, volume: Volume, index: int) -> Sequence[FileState]:
         """Return what an image of a volume was read from."""

@@ -78,8 +78,8 @@ class _Fill:
     def __init__(self, file: NiftiFile) -> None:
         self._file = file
 
-    def __call__(self, array: npt.NDArray[Any], context: LoadContext) -> Iterator[int]:
-        """Yield each slice, counted over all leading axes, when its voxels are final."""
+    def __call__(self, array: npt.NDArray[Any], context: LoadContext) -> Iterator[range]:
+        """Yield slices, counted over all leading axes, when their voxels are final."""
         file = self._file
         with content(file.place, context) as stream:
             file.skip_head(stream)
@@ -90,4 +90,4 @@ class _Fill:
                     done = next(steps, None)
                 if done is None:
                     return
-                yield from done
+                yield done

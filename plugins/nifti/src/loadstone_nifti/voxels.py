@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["bytes_of", "check_size", "fill"]
 
-_STEP_BYTES = 2**22
+_STEP_BYTES = 2**20
 
 
 def check_size(header: NiftiHeader, stream: ContentStream, *, source: str) -> None:
