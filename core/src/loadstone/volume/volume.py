@@ -54,7 +54,8 @@ class Volume:
         """
         The voxels: C-contiguous; modality values unless ``scaled=False``; see `axes`.
 
-        Read-only, but for volumes that were made with `Session.create_local_volume` and the like, or taken.
+        Read-only, but for volumes that were made with `Session.create_local_volume` and the like, loaded with
+        ``writable=True``, or taken.
         """
         return self._assembly.block.shown
 
