@@ -21,9 +21,14 @@ ROOT = Path(__file__).parents[1]
 AXIAL = np.eye(3)
 
 
+def data_folder() -> Path:
+    """Return where the test data lie, if they are there."""
+    return Path(os.environ.get("LOADSTONE_TEST_DATA", ROOT.parent / "shared" / "data"))
+
+
 def real_data(*parts: str) -> Path:
     """Return a path among the test data; skip the test where they are not."""
-    folder = Path(os.environ.get("LOADSTONE_TEST_DATA", ROOT.parent / "shared" / "data"))
+    folder = data_folder()
     if not folder.is_dir():
         pytest.skip(f"no test data at {folder}; set LOADSTONE_TEST_DATA")
     return folder.joinpath(*parts)
