@@ -14,12 +14,14 @@ from tests.bench.folders import codec_contests, folder_contests
 from tests.bench.images import image_contests
 from tests.bench.multiframe import multiframe_contests
 from tests.bench.nifti import nifti_contests
+from tests.bench.scanning import scan_contests
 from tests.bench.table import HEAD, markdown, row
 
 PARTS = {
     "folder": folder_contests,
     "codecs": codec_contests,
     "multiframe": multiframe_contests,
+    "scan": scan_contests,
     "series": series_contests,
     "latency": latency_contests,
     "orthanc": orthanc_contests,
