@@ -66,8 +66,8 @@ def test_selections_are_taken_off_the_end() -> None:
     """Only those that are asked for, each once, in any order."""
     volume_id = VolumeId("dicomfile:/data?stack=2&series=1.2&stack=3")
 
-    assert volume_id.split("stack", "series") == ("/data?stack=2", {"series": "1.2", "stack": "3"})
-    assert volume_id.split("other") == ("/data?stack=2&series=1.2&stack=3", {})
+    assert volume_id.selections("stack", "series") == ("/data?stack=2", {"series": "1.2", "stack": "3"})
+    assert volume_id.selections("other") == ("/data?stack=2&series=1.2&stack=3", {})
     assert volume_id.number("stack", "3", least=1) == 3
     with pytest.raises(InvalidIdError, match="at least 4"):
         volume_id.number("stack", "3", least=4)

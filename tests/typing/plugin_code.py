@@ -103,7 +103,7 @@ def describe(image_ids: Sequence[ImageId], context: LoadContext) -> Mapping[Imag
 
 def open_stack(volume_id: VolumeId, context: LoadContext) -> Iterable[ImageStack]:
     """Describe a volume that consists of images."""
-    rest, selection = volume_id.split("series")
+    rest, selection = volume_id.selections("series")
     assert_type(selection, dict[str, str])
     return [ImageStack(volume_id, (f"acme:{rest}/1", f"acme:{rest}/2"))]
 

@@ -11,6 +11,12 @@ from __future__ import annotations
 
 from loadstone import _plugins
 from loadstone._api import (
+    create_derived_image,
+    create_derived_volume,
+    create_labelmap_image,
+    create_labelmap_volume,
+    create_local_image,
+    create_local_volume,
     create_volume,
     default_session,
     image_ids,
@@ -122,6 +128,12 @@ __all__ = [
     "VolumeLoader",
     "VoxelSource",
     "Window",
+    "create_derived_image",
+    "create_derived_volume",
+    "create_labelmap_image",
+    "create_labelmap_volume",
+    "create_local_image",
+    "create_local_volume",
     "create_volume",
     "default_session",
     "hookimpl",

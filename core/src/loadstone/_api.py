@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack
 
 from loadstone._plugins import PluginInfo, RegistrationHandle, default_registry
 from loadstone.events import Event, Subscription
 from loadstone.session import ProgressWish, Session, current_session
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+
+    import numpy as np
+    import numpy.typing as npt
 
     from loadstone.hookspecs import ImageLoad, ImageLoader, VolumeLoader, VolumeOpen
     from loadstone.image import Image
@@ -57,9 +60,54 @@ def create_volume(
     return current_session().create_volume(source, progress=progress, **keywords)
 
 
-def release(volume: Volume, *, keep_images: bool = False) -> None:
-    """Let go of a volume that `create_volume` keeps; see `Session.release`."""
-    current_session().release(volume, keep_images=keep_images)
+def release(what: Volume | Image, *, keep_images: bool = False) -> None:
+    """Let go of a volume that `create_volume` keeps, or of what was made here; see `Session.release`."""
+    current_session().release(what, keep_images=keep_images)
+
+
+def create_local_volume(
+    array: npt.ArrayLike,
+    volume_id: str | None = None,
+    *,
+    affine: npt.NDArray[np.float64] | None = None,
+    spacing: tuple[float | None, float | None, float | None] = (None, None, None),
+    axes: Sequence[str] | None = None,
+    units: str = "",
+    allocate: Literal["ram", "file"] = "ram",
+) -> Volume:
+    """Make a volume of an array; see `Session.create_local_volume`."""
+    return current_session().create_local_volume(
+        array, volume_id, affine=affine, spacing=spacing, axes=axes, units=units, allocate=allocate
+    )
+
+
+def create_derived_volume(
+    volume: Volume, *, dtype: npt.DTypeLike | None = None, volume_id: str | None = None
+) -> Volume:
+    """Make a volume of zeros where another one lies; see `Session.create_derived_volume`."""
+    return current_session().create_derived_volume(volume, dtype=dtype, volume_id=volume_id)
+
+
+def create_labelmap_volume(volume: Volume, *, volume_id: str | None = None) -> Volume:
+    """Make a volume of labels where another one lies; see `Session.create_labelmap_volume`."""
+    return current_session().create_labelmap_volume(volume, volume_id=volume_id)
+
+
+def create_local_image(image: Image | npt.ArrayLike, image_id: str | None = None) -> Image:
+    """Make an image of pixels; see `Session.create_local_image`."""
+    return current_session().create_local_image(image, image_id)
+
+
+def create_derived_image(
+    image: Image, *, dtype: npt.DTypeLike | None = None, image_id: str | None = None
+) -> Image:
+    """Make an image of zeros where another one lies; see `Session.create_derived_image`."""
+    return current_session().create_derived_image(image, dtype=dtype, image_id=image_id)
+
+
+def create_labelmap_image(image: Image, *, image_id: str | None = None) -> Image:
+    """Make an image of labels where another one lies; see `Session.create_labelmap_image`."""
+    return current_session().create_labelmap_image(image, image_id=image_id)
 
 
 def subscribe(kind: type[E], callback: Callable[[E], object]) -> Subscription:

@@ -3,7 +3,7 @@ An id taken apart: scheme, rest, frame, selection.
 
 An image id names one 2-D image, a volume id one 3-D or 4-D volume: ``scheme:rest``. The rest is literal; only
 a trailing ``?frame=n`` / ``&frame=n`` is taken off by the core, and a plugin takes off its own selections
-(``?series=…``, ``&stack=n``) with `LoadId.split`.
+(``?series=…``, ``&stack=n``) with `LoadId.selections`.
 """
 
 from __future__ import annotations
@@ -75,9 +75,7 @@ class LoadId(str):  # noqa: SLOT000 - its parts are cached in its dictionary
         """Everything behind the first colon, literally."""
         return self[len(self.scheme) + 1 :]
 
-    def split(  # type: ignore[override] # the text itself is `str(load_id)`
-        self, *names: str
-    ) -> tuple[str, dict[str, str]]:
+    def selections(self, *names: str) -> tuple[str, dict[str, str]]:
         """
         Take the named selections off the end of the rest.
 
@@ -95,7 +93,7 @@ class LoadId(str):  # noqa: SLOT000 - its parts are cached in its dictionary
 
         Examples
         --------
-        >>> VolumeId("dicomfile:/data/ct?series=1.2.3&stack=2").split("series", "stack")
+        >>> VolumeId("dicomfile:/data/ct?series=1.2.3&stack=2").selections("series", "stack")
         ('/data/ct', {'stack': '2', 'series': '1.2.3'})
         """
         rest = self.rest
@@ -124,7 +122,7 @@ class ImageId(LoadId):
 
     @cached_property
     def _without_frame(self) -> tuple[str, int | None]:
-        rest, selection = self.split("frame")
+        rest, selection = self.selections("frame")
         if not selection:
             return rest, None
         return rest, self.number("frame", selection["frame"], least=0)

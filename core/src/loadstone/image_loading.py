@@ -31,6 +31,7 @@ __all__ = [
     "finished_image",
     "plan_for",
     "readonly",
+    "scaled_apart",
 ]
 
 GREY, COLOR = 2, 3
@@ -216,7 +217,7 @@ def finished_image(
     if plan.in_place and stored.flags.c_contiguous and memory.gave(stored):
         result = _scaled_in_place(plan, stored, memory)
     else:
-        result = _scaled_apart(plan, stored, memory)
+        result = scaled_apart(plan, stored, memory)
     return replace(
         image,
         pixels=readonly(result),
@@ -235,16 +236,17 @@ def _scaled_in_place(
     try:
         pixels.scale_into(plan, stored, result)
     except pixels.FrameDoesNotFit:
-        return _scaled_apart(pixels.widened(plan), stored, memory)
+        return scaled_apart(pixels.widened(plan), stored, memory)
     return result
 
 
-def _scaled_apart(plan: pixels.ScalePlan, stored: npt.NDArray[Any], memory: ImageMemory) -> npt.NDArray[Any]:
+def scaled_apart(plan: pixels.ScalePlan, stored: npt.NDArray[Any], memory: ImageMemory) -> npt.NDArray[Any]:
+    """Return scaled values in memory of their own."""
     result = memory.allocate(stored.shape, plan.dtype)
     try:
         pixels.scale_into(plan, stored, result)
     except pixels.FrameDoesNotFit:
-        return _scaled_apart(pixels.widened(plan), stored, memory)
+        return scaled_apart(pixels.widened(plan), stored, memory)
     return result
 
 

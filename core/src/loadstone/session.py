@@ -11,6 +11,7 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack
 
+from loadstone import local
 from loadstone._plugins import PluginPolicy, Registry, default_registry
 from loadstone.cache import Cache
 from loadstone.context import LoadContext
@@ -18,6 +19,7 @@ from loadstone.errors import LoadstoneError
 from loadstone.events import Event, Events, LoadFinished, Subscription
 from loadstone.geometry import GeometryPolicy
 from loadstone.ids import ImageId, VolumeId, lane_of, scheme_of
+from loadstone.image import Image
 from loadstone.image_loading import ImageMemory
 from loadstone.image_requests import ImageKey, ImageRequest, image_key, load_modules, request_image
 from loadstone.imports_in_flight import wait_for_imports
@@ -46,9 +48,9 @@ from loadstone.waiting import current_load, current_order, forget_strands
 if TYPE_CHECKING:
     from types import TracebackType
 
+    import numpy as np
     import numpy.typing as npt
 
-    from loadstone.image import Image
     from loadstone.keywords import ImageKeywords, VolumeKeywords
     from loadstone.metadata import Modules
     from loadstone.retrieve.registry import RetrieveWish
@@ -268,18 +270,117 @@ class Session:
         """Load a volume that stays in memory until `release`; otherwise like `load_volume`."""
         return self.load_volume(source, progress=progress, **(keywords | {"pinned": True}))
 
-    def release(self, volume: Volume, *, keep_images: bool = False) -> None:
+    def release(self, what: Volume | Image, *, keep_images: bool = False) -> None:
         """
-        Let go of a volume: the cache drops it when it was released as often as `create_volume` gave it.
+        Let go of a volume, or of an image that was made here.
 
         Parameters
         ----------
-        volume
-            Which.
+        what
+            The cache drops it when it was released as often as `create_volume` and the like gave it.
         keep_images
-            Whether its images are kept one by one then, as many as fit beside it without evicting anything.
+            Whether the images of a volume are kept one by one then, as many as fit beside it without evicting
+            anything.
         """
-        release(volume, keep_images=keep_images)
+        if isinstance(what, Image):
+            local.release_image(self, what)
+        else:
+            release(what, keep_images=keep_images)
+
+    # Made here
+
+    def create_local_volume(
+        self,
+        array: npt.ArrayLike,
+        volume_id: str | None = None,
+        *,
+        affine: npt.NDArray[np.float64] | None = None,
+        spacing: tuple[float | None, float | None, float | None] = (None, None, None),
+        axes: Sequence[str] | None = None,
+        units: str = "",
+        allocate: Allocation = "ram",
+    ) -> Volume:
+        """
+        Make a volume of an array, which is copied; it counts in the budget, and stays until it is released.
+
+        Parameters
+        ----------
+        array
+            Voxels in their final values.
+        volume_id
+            ``local:`` and a name; default: one that nobody has.
+        affine
+            4 x 4, LPS, mm: columns are the steps of i, j, k and the centre of voxel (0, 0, 0); None: unknown.
+        spacing
+            Of i, j, k in mm, for when the affine is unknown.
+        axes
+            A name for each axis of the array; default ``("k", "j", "i")`` or ``("t", "k", "j", "i")``.
+        units
+            Of the voxels.
+        allocate
+            Where its voxels are; see `loadstone.keywords.VolumeKeywords`.
+
+        Returns
+        -------
+        Volume
+            Its `array` may be written to. Its images are ``local:<name>?frame=<index>``, from 0.
+
+        Raises
+        ------
+        CacheFullError
+            If the budget cannot hold it.
+        LoadstoneError
+            If the name is taken or none, or the axes do not fit the array.
+        """
+        return local.local_volume(
+            self, array, volume_id, affine=affine, spacing=spacing, axes=axes, units=units, allocate=allocate
+        )
+
+    def create_derived_volume(
+        self, volume: Volume, *, dtype: npt.DTypeLike | None = None, volume_id: str | None = None
+    ) -> Volume:
+        """Make a volume of zeros where another one lies; otherwise as `create_local_volume`."""
+        return local.derived_volume(self, volume, dtype, volume_id)
+
+    def create_labelmap_volume(self, volume: Volume, *, volume_id: str | None = None) -> Volume:
+        """Make a volume of labels, uint8, where another one lies; 0 means none."""
+        return local.derived_volume(self, volume, local.LABELS, volume_id)
+
+    def create_local_image(self, image: Image | npt.ArrayLike, image_id: str | None = None) -> Image:
+        """
+        Make an image, whose pixels are copied; it counts in the budget, and stays until it is released.
+
+        Parameters
+        ----------
+        image
+            Pixels in their final values, or an `Image` with what is known about them, which is scaled as that
+            of a loader.
+        image_id
+            ``local:`` and a name; default: one that nobody has.
+
+        Returns
+        -------
+        Image
+            Its pixels may be written to.
+
+        Raises
+        ------
+        CacheFullError
+            If the budget cannot hold it.
+        LoadstoneError
+            If the name is taken or none, or the pixels are no image.
+        """
+        return local.local_image(self, image, image_id)
+
+    def create_derived_image(
+        self, image: Image, *, dtype: npt.DTypeLike | None = None, image_id: str | None = None
+    ) -> Image:
+        """Make an image of zeros, one sample a pixel, where another one lies; as `create_local_image`."""
+        return local.derived_image(self, image, dtype, image_id)
+
+    def create_labelmap_image(self, image: Image, *, image_id: str | None = None) -> Image:
+        """Make an image of labels, uint8, where another one lies; 0 means none."""
+        return local.derived_image(self, image, local.LABELS, image_id)
 
     def load_volumes(
         self, source: Source, *, progress: ProgressWish = None, **keywords: Unpack[VolumeKeywords]

@@ -198,7 +198,7 @@ def test_any_path_survives_the_way_through_an_id(path: str) -> None:
 
     assert Path(path_of(image_id.locator)) == Path(absolute)
     assert image_id.frame is None
-    assert image_id.split("frame", "series", "stack", "a") == (image_id.rest, {})
+    assert image_id.selections("frame", "series", "stack", "a") == (image_id.rest, {})
 
 
 @given(paths, st.integers(1, 999))

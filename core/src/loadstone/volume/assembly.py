@@ -38,6 +38,9 @@ __all__ = ["Assembly"]
 _OWN_REFERENCES: Final = 3
 """Of a block to its view: two names, and the one that asks."""
 
+_PHOTOMETRIC: Final = {"rgb": "RGB", "rgba": "RGBA"}
+"""By the last axis."""
+
 _NO_PIXELS: npt.NDArray[Any] = np.zeros((0, 0), np.uint8)
 
 
@@ -255,6 +258,13 @@ class Assembly:
         self.callers = 1
         self.block.shown = self.block.array
 
+    def give_away(self) -> None:
+        """Make all of it final as it is, and its memory the caller's to write to."""
+        for index in range(self.plan.count):
+            self.finish(index)
+        self.callers = 1
+        self.block.shown = self.block.array
+
     def finish(self, index: int) -> None:
         """Mark an index as final."""
         self.qualities.reach(index)
@@ -316,6 +326,7 @@ class Assembly:
             _NO_PIXELS,
             slope=plan.slope,
             intercept=plan.intercept,
+            photometric_interpretation=_PHOTOMETRIC.get(self.plan.axes[-1], "MONOCHROME2"),
             units=self.plan.units,
             voi_lut=self.plan.voi_lut,
             plane=self.plan.plane(index),

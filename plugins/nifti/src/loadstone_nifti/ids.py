@@ -26,7 +26,7 @@ SELECTIONS: Final = ("frame", "time", "vector", "u", "w")
 
 def locator_of(load_id: LoadId) -> tuple[str, Mapping[str, str]]:
     """Return the path or URL of an id, literally, and its selections."""
-    return load_id.split(*SELECTIONS)
+    return load_id.selections(*SELECTIONS)
 
 
 def slice_index(load_id: LoadId, dims: tuple[int, ...]) -> tuple[int, int]:

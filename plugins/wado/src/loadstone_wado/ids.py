@@ -74,7 +74,7 @@ class Selection:
         InvalidIdError
             If the stack is no number, or the id names a frame.
         """
-        rest, found = volume_id.split("frame", *names)
+        rest, found = volume_id.selections("frame", *names)
         if "frame" in found:
             raise no_volume(volume_id)
         stack = volume_id.number("stack", found["stack"], least=1) if "stack" in found else None
