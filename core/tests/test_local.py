@@ -64,8 +64,10 @@ class TestLocalVolumes:
 
         assert image.pixels[0, 0] == 77
         assert not image.pixels.flags.writeable
-        assert (other.dtype, other.array[1, 0, 0]) == (np.float32, 77)
-        assert (single.pixels.dtype, single.pixels[2, 3]) == (np.float64, 77)
+        assert other.dtype == np.float32
+        assert other.array[1, 0, 0] == 77
+        assert single.pixels.dtype == np.float64
+        assert single.pixels[2, 3] == 77
 
     def test_where_nothing_is_said_nothing_is_made_up(self) -> None:
         """The place is unknown; the spacing may be known without it."""
@@ -184,7 +186,8 @@ class TestDerivedVolumes:
             labels = session.create_labelmap_volume(volume, volume_id="local:labels")
             labels.array[1, 2, 3] = 5
 
-        assert (labels.shape, labels.dtype, labels.axes) == ((3, 4, 5), np.uint8, ("k", "j", "i"))
+        assert labels.dtype == np.uint8
+        assert (labels.shape, labels.axes) == ((3, 4, 5), ("k", "j", "i"))
         assert (int(labels.array.sum()), volume.array.max()) == (5, 2)
 
     def test_of_another_dtype(self) -> None:
@@ -239,8 +242,10 @@ class TestLocalImages:
             labels.pixels[1, 1] = 3
             found = session.load_image(labels.image_id)
 
-        assert (found.pixels.dtype, found.pixels.sum(), found.plane) == (np.uint8, 3, image.plane)
-        assert (blank.pixels.dtype, blank.image_id) == (np.float32, "local:blank")
+        assert found.pixels.dtype == np.uint8
+        assert (found.pixels.sum(), found.plane) == (3, image.plane)
+        assert blank.pixels.dtype == np.float32
+        assert blank.image_id == "local:blank"
 
     def test_images_make_a_volume(self) -> None:
         """Local images of one size are slices like any others; no file is read."""
