@@ -41,7 +41,7 @@ def nifti_contests(root: Path) -> Iterator[Contest]:
     file = files / "ct.nii.gz"
     first = partial(_first_slice, f"nifti:{file}?frame=0")
     yield Contest(f"{file.name}, first slice", "nibabel", first, partial(_nibabel_first, file), 40)
-    file = files / "ct.nii"
+    file = files / "plain" / "ct.nii"
     yield Contest(
         f"{file.name}, whole", "SimpleITK", partial(loaded, f"nifti:{file}"), partial(_simpleitk, file), 1
     )
@@ -49,7 +49,9 @@ def nifti_contests(root: Path) -> Iterator[Contest]:
 
 def _write(folder: Path) -> None:
     ct = np.stack(list(slices())).astype(np.int16) - 1024
-    for name in ("ct.nii", "ct.nii.gz"):
+    # Apart: of x.nii.gz SimpleITK (nifticlib) reads the voxels of an x.nii in the same folder.
+    (folder / "plain").mkdir()
+    for name in ("plain/ct.nii", "ct.nii.gz"):
         _save(ct, AFFINE, folder / name)
     random = np.random.default_rng(22)
     head = 900.0 * np.hanning(64)[:, None] * np.hanning(64)
