@@ -137,12 +137,15 @@ def _decode(
 
     with raising_swallowed_errors("imagecodecs._htj2k"):
         coarse = htj2k_decode(_with_headroom(data, codestream.components), skipres=halvings, resilient=True)
-    samples = _without_headroom(coarse.astype(np.int32), codestream, style)
+    wide = coarse.view(np.int32) if coarse.dtype.itemsize == 4 else coarse.astype(np.int32)
+    samples = _without_headroom(wide, codestream, style)
     _clip(samples, codestream, layout)
-    rows, columns = (
-        _nearest(size, halvings, found) for size, found in zip(out.shape[:2], samples.shape[:2], strict=True)
-    )
-    out[...] = samples[rows[:, None], columns]
+    if not halvings:
+        out[...] = samples
+        return
+    rows, columns = (_nearest(out.shape[axis], halvings, samples.shape[axis]) for axis in (0, 1))
+    # Columns first, while there are few rows.
+    samples.astype(out.dtype).take(columns, axis=1).take(rows, axis=0, out=out, mode="clip")
 
 
 def _with_headroom(data: bytes | memoryview, components: int) -> bytearray:
