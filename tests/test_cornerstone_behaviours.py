@@ -2,8 +2,7 @@
 What the tests of Cornerstone3D say about its cache, volumes, loaders, events and metadata, held against ours.
 
 Each docstring says the behaviour and, where ours differs ("here"), why. Not here: checks of arguments;
-progressive retrieval, and images and volumes that take over each other's memory, which belong to the tests of
-volumes.
+progressive retrieval, which belongs to the tests of volumes.
 """
 
 from __future__ import annotations
@@ -313,6 +312,88 @@ class TestStreamedVolumes:
             stats = session.cache.stats()
 
             assert (before, stats.kept, stats.entries) == (50_000, 0, 0)
+
+    def test_images_of_a_volume_need_no_loader(self, flat: Flat) -> None:
+        """
+        After it is loaded, its images are there. There they are copies, and count again (100,000); here they
+        are views of the volume, which counts once.
+        """
+        with Session() as session:
+            volume = session.load_volume("stack", image_ids=slices(5))
+            flat.asked.clear()
+            images = [session.load_image(each) for each in slices(5)]
+
+            assert (flat.asked, kept(session)) == ([], 50_000)
+            assert np.all(images[3].pixels == 4)
+            assert np.shares_memory(images[3].pixels, volume.array)
+
+    def test_images_that_are_cached_are_not_asked_for_again(self, flat: Flat) -> None:
+        """
+        The intention of a test that is commented out: a volume over cached images queues no request. The
+        images then become views of it, as `enableCacheOptimization` does there, and never count twice.
+        """
+        with Session() as session:
+            images = [session.load_image(each) for each in slices(5)]
+            before, flat.asked = kept(session), []
+            volume = session.load_volume("stack", image_ids=slices(5))
+            again = session.load_image(slices(5)[0])
+
+            assert (flat.asked, before, kept(session)) == ([], 50_000, 50_000)
+            assert (volume.array[0, 0, 0], volume.array[4, 0, 0]) == (1, 5)
+            assert np.shares_memory(again.pixels, volume.array)
+            assert np.array_equal(images[0].pixels, again.pixels)
+
+    def test_a_volume_of_cached_images_converts_where_that_is_exact(self, flat: Flat) -> None:
+        """
+        There a dtype other than the volume's makes a converted copy of the whole volume. Here each image is
+        converted into its slice, and stays what it is for whoever asks for it as before.
+        """
+        with Session() as session:
+            image = session.load_image(slices(5)[1])
+            volume = session.load_volume("stack", image_ids=slices(5), dtype="f4")
+            again = session.load_image(slices(5)[1])
+
+        assert flat.asked.count("slice2") == 1
+        assert again is image
+        assert (volume.dtype, volume.array[1, 0, 0]) == (np.dtype("f4"), 2)
+
+    def test_a_removed_volume_may_leave_its_images(self, flat: Flat) -> None:
+        """`decache()` keeps them as images of their own, as many as fit; they are found without a loader."""
+        with Session(cache_bytes=80_000) as session:
+            volume = session.create_volume("stack", image_ids=slices(5))
+            flat.asked.clear()
+            session.release(volume, keep_images=True)
+            left = kept(session)
+            image = session.load_image(slices(5)[0])
+
+            assert (left, flat.asked) == (30_000, [])
+            assert not np.shares_memory(image.pixels, volume.array)
+
+    def test_a_local_volume_is_cut_into_views(self) -> None:
+        """
+        Its slices have ids of their own. There all of them have the origin of the first (a defect); here each
+        lies where it is. The array is copied here, so that nobody else's changes reach the cache.
+        """
+        with Session() as session:
+            affine = np.diag([0.5, 0.5, 2.0, 1.0])
+            array = np.arange(24, dtype="i2").reshape(2, 3, 4)
+            volume = session.create_local_volume(array, "local:mine", affine=affine)
+            image = session.load_image(volume.image_ids[1])
+
+            assert np.shares_memory(image.pixels, volume.array)
+            assert image.plane.image_position_patient == (0.0, 0.0, 2.0)
+            assert kept(session) == 48
+
+    def test_a_derived_volume_lies_where_its_reference_does(self, flat: Flat) -> None:
+        """Zeros; a label map has a byte for each voxel, and hides no other volume from requests for images."""
+        with Session() as session:
+            volume = session.load_volume("stack", image_ids=slices(5))
+            labels = session.create_labelmap_volume(volume)
+            image = session.load_image(slices(5)[0])
+
+            assert np.array_equal(labels.affine(), volume.affine())
+            assert (labels.dtype, labels.array.any()) == (np.dtype("u1"), np.False_)
+            assert np.shares_memory(image.pixels, volume.array)
 
     def test_one_image_that_fails_does_not_lose_the_others(self, flat: Flat) -> None:
         """
