@@ -63,7 +63,16 @@ class ServerBehaviour:
     content_location: bool = True
     """Whether a part says by ``Content-Location`` what it is."""
     reverses_parts: bool = False
-    """Whether frames and instances come in the reverse of the asked order."""
+    """
+    Whether frames and instances come in the reverse of the asked order; frames without ``Content-Location``
+    cannot be told apart then.
+    """
+    fails_first: bool = False
+    """Whether the first request for each address is answered with 500, and only the next ones with data."""
+    compresses: bool = True
+    """Whether documents are sent in gzip to clients that take it."""
+    pages: bool = True
+    """Whether searches obey ``offset`` and ``limit``; else every match is sent each time."""
     advertised_root: str | None = None
     """Root in BulkDataURI, RetrieveURL and Content-Location instead of the server's own; may be foreign."""
     basic_auth: tuple[str, str] | None = field(default=None, repr=False)

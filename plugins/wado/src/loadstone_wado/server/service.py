@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from loadstone_wado.server.attributes import Level
@@ -11,6 +12,7 @@ from loadstone_wado.server.errors import (
     MethodNotAllowedError,
     NotAcceptableError,
     NotFoundError,
+    RequestRefusedError,
 )
 from loadstone_wado.server.frames import FrameReader
 from loadstone_wado.server.metadata import Documents, compress
@@ -52,6 +54,7 @@ class DicomWebService:
         self._behaviour = behaviour
         self._documents = Documents(links)
         self._retrieval = Retrieval(behaviour, links, FrameReader())
+        self._failed: set[str] = set()
 
     def respond(self, request: Request) -> Response:
         """Answer a request.
@@ -63,6 +66,9 @@ class DicomWebService:
         """
         if request.method not in ("GET", "HEAD"):
             raise MethodNotAllowedError(request.method)
+        if self._behaviour.fails_first and request.target not in self._failed:
+            self._failed.add(request.target)
+            raise RequestRefusedError("this server fails first: ask again")
         # Pieces of the path are only ever looked up among known UIDs: none becomes part of a file name.
         match request.path:
             case ("dicomweb", *rest):
@@ -121,6 +127,8 @@ class DicomWebService:
     ) -> Response:
         content_type = accepts(parse_accept(_accept(request)), JSON_TYPES)
         query = parse_query(level, request.parameters, study_uid=study_uid, series_uid=series_uid)
+        if not self._behaviour.pages:
+            query = replace(query, offset=0, limit=None)
         answer = search(self._archive, query, self._documents)
         warnings = [
             '299 loadstone "fuzzymatching is not supported: only literal matching was done"'
@@ -133,17 +141,20 @@ class DicomWebService:
         if not answer.datasets:
             return Response(204, content_type, headers=headers)
         document = json.dumps(answer.datasets, separators=(",", ":")).encode("ascii")
-        zipped = len(document) > SMALL_BYTES and _takes_gzip(request)
+        zipped = len(document) > SMALL_BYTES and self._zips(request)
         return _json(content_type, compress(document) if zipped else document, zipped=zipped, headers=headers)
 
     def _metadata(self, request: Request, uids: tuple[str, ...], instances: list[Instance]) -> Response:
         if len(uids) < 3 and self._behaviour.refuses_series_metadata:
             raise BadRequestError("this server sends the metadata of one instance at a time")
         content_type = accepts(parse_accept(_accept(request)), JSON_TYPES)
-        zipped = _takes_gzip(request)
+        zipped = self._zips(request)
         return _json(
             content_type, self._documents.document(uids, instances, compressed=zipped), zipped=zipped
         )
+
+    def _zips(self, request: Request) -> bool:
+        return self._behaviour.compresses and _takes_gzip(request)
 
     def _instances(self, request: Request, instances: list[Instance], *, single: bool = False) -> Response:
         response = self._retrieval.instances(instances, _accept(request), single=single)
