@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from loadstone.metadata import Modules
     from loadstone_wado.instance import Instance
 
-__all__ = ["canonical", "instance_of", "load", "metadata", "open_volumes"]
+__all__ = ["canonical", "gives_frames", "instance_of", "load", "metadata", "open_volumes"]
 
 _NO_FRAMES: Final = frozenset({400, 404, 405, 406, 415, 500, 501})
 """Statuses with which servers say that they give no frames (of this instance)."""
@@ -48,11 +48,15 @@ def load(image_id: ImageId, context: LoadContext) -> Image:
     return _load(RsUrl.of_image(image_id), context)
 
 
+def gives_frames(url: RsUrl, context: LoadContext) -> bool:
+    """Say whether frames of that series may be asked for, as far as is known."""
+    return url.series_url not in context.session.stash.setdefault(_WITHOUT_FRAMES, set)
+
+
 def _load(url: RsUrl, context: LoadContext) -> Image:
     instance = instance_at(url, context)
     instance.frame(url.frame)
-    refusing = context.session.stash.setdefault(_WITHOUT_FRAMES, set)
-    if url.series_url in refusing:
+    if not gives_frames(url, context):
         return _load_from_instance(url, context)
     staged = load_stage(url, instance, context)
     if staged is not None:
@@ -66,7 +70,7 @@ def _load(url: RsUrl, context: LoadContext) -> Image:
             image = _load_from_instance(url, context)
         except (FetchError, DecodeError):
             raise error from None
-        refusing.add(url.series_url)
+        context.session.stash[_WITHOUT_FRAMES].add(url.series_url)
         return image
     with context.computing():
         return decode_frame(

@@ -6,12 +6,13 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from loadstone import FetchError, ImageId, LoadCancelled, LoadstoneError, StashKey
-from loadstone_wado.decode import decode_frame, load_frame
+from loadstone_wado.decode import load_frame
 from loadstone_wado.dicomweb.metadata import instance_at, series_at
 from loadstone_wado.dicomweb.retrieve import stream_objects
 from loadstone_wado.dicomweb.wanted import wanted_by_series
 from loadstone_wado.ids import RsUrl
 from loadstone_wado.rs import load
+from loadstone_wado.rs_lists import decoded, from_lists
 from loadstone_wado.rs_stages import has_beginning
 
 if TYPE_CHECKING:
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from loadstone import Image, LoadContext
     from loadstone.hookspecs import FutureLike
     from loadstone_wado.dicomweb.wanted import Wanted
-    from loadstone_wado.frames import EncodedFrame
-    from loadstone_wado.instance import Instance
     from loadstone_wado.part10 import Part10
 
 __all__ = ["load_many"]
@@ -41,7 +40,7 @@ _WITHOUT_SERIES: StashKey[set[str]] = StashKey()
 
 def load_many(image_ids: Sequence[ImageId], context: LoadContext) -> Iterator[_Answer]:
     """
-    Load frames: a series or an instance as one stream if most of it is wanted, else one by one.
+    Load frames: a series or an instance as one stream if most of it is wanted, else in lists or one by one.
 
     Whatever a stream does not bring is asked for by itself, and fails by itself.
     """
@@ -57,13 +56,15 @@ def load_many(image_ids: Sequence[ImageId], context: LoadContext) -> Iterator[_A
                     context.session.stash.setdefault(_WITHOUT_SERIES, set).add(wanted.url.root)
             except LoadstoneError:
                 context.raise_if_cancelled()
+        elif _is_fresh(wanted, context):
+            yield from from_lists(wanted, context)
         yield from _one_by_one(wanted, context)
 
 
 def _worth_streaming(wanted: Wanted, context: LoadContext) -> str:
     """Return the URL of the instance or series of which most is wanted; empty if there is none."""
     url = wanted.url
-    if len(wanted) < _AT_LEAST or not context.retrieve.is_final or _mostly_begun(wanted, context):
+    if len(wanted) < _AT_LEAST or not _is_fresh(wanted, context):
         return ""
     if len(wanted.instances) == 1:
         frames = instance_at(url, context).number_of_frames
@@ -74,10 +75,12 @@ def _worth_streaming(wanted: Wanted, context: LoadContext) -> str:
     return url.series_url if len(wanted) >= _WHOLE_FROM * frames else ""
 
 
-def _mostly_begun(wanted: Wanted, context: LoadContext) -> bool:
-    """Say whether earlier stages have fetched something of most frames: a stream would bring it again."""
+def _is_fresh(wanted: Wanted, context: LoadContext) -> bool:
+    """Say whether whole frames are wanted of which earlier stages have not fetched most already."""
+    if not context.retrieve.is_final:
+        return False
     begun = sum(has_beginning(RsUrl.of_image(image_id), context) for image_id in wanted)
-    return 2 * begun > len(wanted)
+    return 2 * begun <= len(wanted)
 
 
 def _from_stream(target: str, wanted: Wanted, context: LoadContext) -> Iterator[_Answer]:
@@ -108,18 +111,7 @@ def _started(part10: Part10, number: int, context: LoadContext) -> Image | Futur
             values=context.options.values,
             allocate=context.allocate,
         )
-    return context.submit(_decoded, part10.instance, number, part10.frames.read(number), context)
-
-
-def _decoded(instance: Instance, number: int, encoded: EncodedFrame, context: LoadContext) -> Image:
-    return decode_frame(
-        instance,
-        number,
-        encoded,
-        scaled=context.options.scaled,
-        values=context.options.values,
-        allocate=context.allocate,
-    )
+    return context.submit(decoded, part10.instance, number, part10.frames.read(number), context)
 
 
 def _one_by_one(wanted: Wanted, context: LoadContext) -> Iterator[_Answer]:

@@ -40,6 +40,13 @@ class Wanted:
         """Note that a frame was given."""
         del self._ids[instance, frame]
 
+    def by_instance(self) -> dict[str, list[int]]:
+        """Return the frames that are wanted, by instance, in their order."""
+        numbers: dict[str, list[int]] = {}
+        for instance, frame in self._ids:
+            numbers.setdefault(instance, []).append(frame)
+        return {instance: sorted(frames) for instance, frames in numbers.items()}
+
     @property
     def instances(self) -> set[str]:
         """The instances that frames are wanted of."""
