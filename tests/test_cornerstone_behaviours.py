@@ -385,7 +385,7 @@ class TestStreamedVolumes:
             assert kept(session) == 48
 
     def test_a_derived_volume_lies_where_its_reference_does(self, flat: Flat) -> None:
-        """Zeros; a label map has a byte for each voxel, and hides no other volume from who asks for images."""
+        """Zeros; a label map has a byte for each voxel. It hides no other volume from requests for images."""
         with Session() as session:
             volume = session.load_volume("stack", image_ids=slices(5))
             labels = session.create_labelmap_volume(volume)
