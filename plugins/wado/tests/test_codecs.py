@@ -94,18 +94,72 @@ def test_lossless_colours_come_back_interleaved(uid: str) -> None:
     assert np.array_equal(found, pixels)
 
 
-@pytest.mark.parametrize("uid", [uid for uid in LOSSLESS if uid != ts.JPEG_XL_LOSSLESS])
-def test_low_bits_carry_the_sign(uid: str) -> None:
-    """Signed values of 12 bits in unsigned codestreams of 16 are read as signed."""
+@given(
+    words=hnp.arrays(np.uint16, (6, 7)),
+    uid=st.sampled_from([uid for uid in LOSSLESS if uid != ts.HTJ2K]),
+    bits=st.integers(1, 16),
+    signed=st.booleans(),
+)
+def test_lossless_twins_are_equal_whatever_the_high_bits_hold(
+    words: npt.NDArray[np.uint16], uid: str, bits: int, signed: bool
+) -> None:
+    """Retired overlays above BitsStored never show, and signs are extended, as in the uncompressed image."""
+    pixels = words.view(np.int16) if signed else words
+    dataset = image(pixels, BitsStored=bits, HighBit=bits - 1)
+    plain = decoded(dataset, words.tobytes(), ExplicitVRLittleEndian)
+    whole = decoded(dataset, LOSSLESS[uid](pixels), uid)
+
+    assert np.array_equal(whole, plain)
+    assert whole.dtype == pixels.dtype
+
+
+@pytest.mark.parametrize(
+    "uid", [ts.JPEG_LS_LOSSLESS, ts.JPEG_LOSSLESS_SV1, ts.JPEG_XL_LOSSLESS, ts.RLE_LOSSLESS]
+)
+def test_low_bits_alone_carry_the_sign(uid: str) -> None:
+    """Encoders cleared what stands above BitsStored: the sign is the highest bit that is stored."""
     pixels = np.random.default_rng(3).integers(-2048, 2048, (16, 16)).astype(np.int16)
-    stored = unsigned(pixels) & 0x0FFF if uid != ts.HTJ2K_LOSSLESS else pixels
-    dataset = image(pixels, BitsStored=12, HighBit=11)
-    if uid in {ts.JPEG_LS_LOSSLESS, ts.JPEG_2000_LOSSLESS, ts.HTJ2K_LOSSLESS, ts.HTJ2K}:
-        # Their codestreams know their precision, and are believed.
-        stored = unsigned(pixels)
-    found = decoded(dataset, LOSSLESS[uid](stored.view(np.int16)), uid)
+    low = (pixels & 0x0FFF).astype(np.int16)
+    found = decoded(image(pixels, BitsStored=12, HighBit=11), LOSSLESS[uid](low), uid)
 
     assert np.array_equal(found, pixels)
+
+
+@pytest.mark.parametrize(
+    "uid",
+    [ts.JPEG_LOSSLESS, ts.JPEG_LS_LOSSLESS, ts.JPEG_2000_LOSSLESS, ts.HTJ2K_LOSSLESS, ts.JPEG_XL_LOSSLESS],
+)
+def test_values_of_a_byte_in_words_may_be_encoded_as_bytes(uid: str) -> None:
+    """A codestream is as wide as its values, whatever BitsAllocated is."""
+    pixels = np.random.default_rng(3).integers(0, 256, (16, 16)).astype(np.uint8)
+    dataset = image(pixels.astype(np.uint16), BitsStored=8, HighBit=7)
+
+    assert np.array_equal(decoded(dataset, LOSSLESS[uid](pixels), uid), pixels)
+
+
+def test_what_quantisation_pushes_over_the_end_does_not_wrap_around() -> None:
+    """In lossy codestreams values above BitsStored are values, not overlays."""
+    pixels = np.full((16, 16), 1030, np.uint16)
+    data = bytes(imagecodecs.jpeg2k_encode(pixels, level=0, reversible=True, codecformat="j2k"))
+    found = decoded(image(pixels, BitsStored=10, HighBit=9), data, ts.JPEG_2000)
+
+    assert np.array_equal(found, pixels)
+
+
+SECOND: dict[str, Callable[[bytes], Any]] = {
+    ts.JPEG_LOSSLESS_SV1: imagecodecs.ljpeg_decode,
+    ts.HTJ2K_LOSSLESS: imagecodecs.jpeg2k_decode,
+}
+"""Decoders by others: lossless JPEG without libjpeg, HTJ2K with OpenJPEG."""
+
+
+@pytest.mark.parametrize("uid", SECOND)
+@given(pixels=hnp.arrays(np.uint16, st.tuples(st.integers(2, 20), st.integers(2, 20))))
+def test_two_decoders_agree(uid: str, pixels: npt.NDArray[np.uint16]) -> None:
+    """What one decoder makes of a lossless codestream, one by other people makes too."""
+    data = LOSSLESS[uid](pixels)
+
+    assert np.array_equal(decoded(image(pixels), data, uid), SECOND[uid](data))
 
 
 @given(

@@ -29,12 +29,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "check_rle",
+    "decode_exact_jpegxl",
     "decode_htj2k",
     "decode_jpeg",
     "decode_jpeg2000",
     "decode_jpegls",
     "decode_jpegxl",
     "decode_rle",
+    "keep_value_bits",
 ]
 
 _MOST_RUN: Final = 64
@@ -60,7 +62,7 @@ def _container(codestream: Codestream, *, signed: bool = False) -> np.dtype[Any]
     return np.dtype(f"{'i' if signed else 'u'}{size}")
 
 
-def decode_jpeg(data: Data, codestream: Codestream, layout: PixelLayout, out: Array) -> None:
+def decode_jpeg(data: Data, codestream: Codestream, out: Array) -> None:
     """Decode JPEG, lossy or lossless, 8 to 16 bits; components as they are stored."""
     from imagecodecs import jpeg8_decode
 
@@ -69,24 +71,21 @@ def decode_jpeg(data: Data, codestream: Codestream, layout: PixelLayout, out: Ar
     # Naming one colour space for both sides keeps libjpeg from converting by guesswork.
     space = "YCBCR" if codestream.components == 3 else None
     _through(jpeg8_decode, data, out, _container(codestream), colorspace=space, outcolorspace=space)
-    keep_low_bits(out, layout.bits_stored if layout.unused_bits else None)
 
 
-def decode_jpegls(data: Data, codestream: Codestream, layout: PixelLayout, out: Array) -> None:
-    """Decode JPEG-LS, which knows no sign: signed values are the low bits of its precision."""
+def decode_jpegls(data: Data, codestream: Codestream, out: Array) -> None:
+    """Decode JPEG-LS."""
     from imagecodecs import jpegls_decode
 
     if codestream.interleaved:
         _through(jpegls_decode, data, out, _container(codestream))
     else:
-        planes = np.empty((layout.samples, layout.rows, layout.columns), out.dtype)
+        planes = np.empty((codestream.components, codestream.rows, codestream.columns), out.dtype)
         _through(jpegls_decode, data, planes, _container(codestream))
         out[...] = np.moveaxis(planes, 0, -1)
-    if layout.signed:
-        _extend_sign(out, codestream)
 
 
-def decode_jpeg2000(data: Data, codestream: Codestream, layout: PixelLayout, out: Array) -> None:
+def decode_jpeg2000(data: Data, codestream: Codestream, out: Array) -> None:
     """
     Decode JPEG 2000, high-throughput too, with OpenJPEG.
 
@@ -94,39 +93,59 @@ def decode_jpeg2000(data: Data, codestream: Codestream, layout: PixelLayout, out
     """
     from imagecodecs import jpeg2k_decode
 
-    _decode_wavelets(jpeg2k_decode, data, codestream, layout, out)
+    _through(jpeg2k_decode, data, out, _container(codestream, signed=codestream.signed))
 
 
-def decode_htj2k(data: Data, codestream: Codestream, layout: PixelLayout, out: Array) -> None:
+def decode_htj2k(data: Data, codestream: Codestream, out: Array) -> None:
     """Decode high-throughput JPEG 2000 that lost nothing, with OpenJPH."""
     from imagecodecs import htj2k_decode
 
     with raising_swallowed_errors("imagecodecs._htj2k"):
-        _decode_wavelets(htj2k_decode, data, codestream, layout, out)
+        _through(htj2k_decode, data, out, _container(codestream, signed=codestream.signed))
 
 
-def _decode_wavelets(
-    decode: Callable[..., object], data: Data, codestream: Codestream, layout: PixelLayout, out: Array
-) -> None:
-    _through(decode, data, out, _container(codestream, signed=codestream.signed))
-    if codestream.signed != layout.signed:
-        _extend_sign(out, codestream)
+def keep_value_bits(out: Array, codestream: Codestream, layout: PixelLayout, *, exact: bool) -> None:
+    """
+    Read what a codestream held as the attributes say: signed or not, and of whole words only the low bits.
 
-
-def _extend_sign(out: Array, codestream: Codestream) -> None:
-    """Read the low bits of the codestream's precision as the attributes say: signed or not."""
-    bits = codestream.precision
-    keep_low_bits(out, bits if bits < out.dtype.itemsize * 8 else None)
+    Parameters
+    ----------
+    out
+        What was decoded, changed in place.
+    codestream
+        Which precision its values have.
+    layout
+        How they are to be read.
+    exact
+        Whether nothing was lost, so that the bits above BitsStored (overlays, of old) are the ones of the
+        uncompressed image. Else they may be values that quantisation pushed over the end.
+    """
+    bits = min(codestream.precision, layout.bits_stored) if exact else codestream.precision
+    if bits < codestream.precision or codestream.signed != layout.signed:
+        keep_low_bits(out, bits if bits < out.dtype.itemsize * 8 else None)
 
 
 def decode_jpegxl(data: Data, layout: PixelLayout, out: Array) -> None:
     """Decode JPEG XL; the codec itself refuses an array of another size."""
     from imagecodecs import jpegxl_decode
 
-    try:
-        _through(jpegxl_decode, data, out, np.dtype(f"u{layout.dtype.itemsize}"))
-    except ValueError as error:
-        raise IntegrityError(f"the JPEG XL codestream disagrees with the attributes: {error}") from error
+    # Values of 8 bits in words of 16 may have been encoded as either.
+    widths = dict.fromkeys((1 if layout.bits_stored <= 8 else out.dtype.itemsize, out.dtype.itemsize))
+    refusal: ValueError | None = None
+    for width in widths:
+        try:
+            _through(jpegxl_decode, data, out, np.dtype(f"u{width}"))
+        except ValueError as error:
+            refusal = error
+        else:
+            return
+    raise IntegrityError(f"the JPEG XL codestream disagrees with the attributes: {refusal}") from refusal
+
+
+def decode_exact_jpegxl(data: Data, layout: PixelLayout, out: Array) -> None:
+    """Decode JPEG XL that lost nothing, and knows no sign: values are the low bits."""
+    decode_jpegxl(data, layout, out)
+    keep_low_bits(out, layout.bits_stored if layout.unused_bits else None)
 
 
 def decode_rle(data: Data, layout: PixelLayout, out: Array) -> None:

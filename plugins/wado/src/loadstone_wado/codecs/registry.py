@@ -12,12 +12,14 @@ from loadstone_wado import transfer_syntaxes as ts
 from loadstone_wado.codecs.codestream import Codestream, inspect_jpeg, inspect_jpeg2000
 from loadstone_wado.codecs.decoders import (
     check_rle,
+    decode_exact_jpegxl,
     decode_htj2k,
     decode_jpeg,
     decode_jpeg2000,
     decode_jpegls,
     decode_jpegxl,
     decode_rle,
+    keep_value_bits,
 )
 from loadstone_wado.native import check_native, decode_native
 
@@ -91,20 +93,23 @@ def prepare(frame: EncodedFrame, layout: PixelLayout) -> Decoding:
 
 def _with_codestream(
     inspect: Callable[[bytes | memoryview], Codestream],
-    decode: Callable[[bytes | memoryview, Codestream, PixelLayout, npt.NDArray[Any]], None],
+    decode: Callable[[bytes | memoryview, Codestream, npt.NDArray[Any]], None],
+    *,
+    exact: bool,
 ) -> Codec:
-    """Return the codec of a family whose codestreams say what they are."""
+    """Return the codec of a family whose codestreams say what they are; `exact` if they lose nothing."""
 
     def codec(frame: EncodedFrame, layout: PixelLayout) -> Decoding:
         codestream = inspect(frame.data)
         if not codestream.complete:
             raise IntegrityError("the codestream is truncated: its end is missing")
         refuse_other_image(codestream, layout)
-        return Decoding(
-            frame.transfer_syntax_uid,
-            codestream.color_space or decoded_space(layout),
-            lambda out: decode(frame.data, codestream, layout, out),
-        )
+
+        def into(out: npt.NDArray[Any]) -> None:
+            decode(frame.data, codestream, out)
+            keep_value_bits(out, codestream, layout, exact=exact)
+
+        return Decoding(frame.transfer_syntax_uid, codestream.color_space or decoded_space(layout), into)
 
     return codec
 
@@ -179,10 +184,9 @@ def _decode_deflated(data: bytes | memoryview, layout: PixelLayout, out: npt.NDA
     decode_native(zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, size + 1), layout, out)
 
 
-_JPEG: Final = _with_codestream(inspect_jpeg, decode_jpeg)
-_JPEG_LS: Final = _with_codestream(inspect_jpeg, decode_jpegls)
-_JPEG_2000: Final = _with_codestream(inspect_jpeg2000, decode_jpeg2000)
-_HTJ2K: Final = _with_codestream(inspect_jpeg2000, decode_htj2k)
+_JPEG: Final = _with_codestream(inspect_jpeg, decode_jpeg, exact=False)
+_EXACT_JPEG: Final = _with_codestream(inspect_jpeg, decode_jpeg, exact=True)
+_EXACT_HTJ2K: Final = _with_codestream(inspect_jpeg2000, decode_htj2k, exact=True)
 _JPEG_XL: Final = _without_codestream(decode_jpegxl, "RGB")
 
 CODECS: Final[dict[str, Codec]] = {
@@ -194,16 +198,16 @@ CODECS: Final[dict[str, Codec]] = {
     ts.JPEG_EXTENDED: _JPEG,
     ts.JPEG_SPECTRAL_SELECTION: _JPEG,
     ts.JPEG_FULL_PROGRESSION: _JPEG,
-    ts.JPEG_LOSSLESS: _JPEG,
-    ts.JPEG_LOSSLESS_SV1: _JPEG,
-    ts.JPEG_LS_LOSSLESS: _JPEG_LS,
-    ts.JPEG_LS_NEAR_LOSSLESS: _JPEG_LS,
-    ts.JPEG_2000_LOSSLESS: _JPEG_2000,
-    ts.JPEG_2000: _JPEG_2000,
-    ts.HTJ2K_LOSSLESS: _HTJ2K,
-    ts.HTJ2K_LOSSLESS_RPCL: _HTJ2K,
-    ts.HTJ2K: _JPEG_2000,
-    ts.JPEG_XL_LOSSLESS: _JPEG_XL,
+    ts.JPEG_LOSSLESS: _EXACT_JPEG,
+    ts.JPEG_LOSSLESS_SV1: _EXACT_JPEG,
+    ts.JPEG_LS_LOSSLESS: _with_codestream(inspect_jpeg, decode_jpegls, exact=True),
+    ts.JPEG_LS_NEAR_LOSSLESS: _with_codestream(inspect_jpeg, decode_jpegls, exact=False),
+    ts.JPEG_2000_LOSSLESS: _with_codestream(inspect_jpeg2000, decode_jpeg2000, exact=True),
+    ts.JPEG_2000: _with_codestream(inspect_jpeg2000, decode_jpeg2000, exact=False),
+    ts.HTJ2K_LOSSLESS: _EXACT_HTJ2K,
+    ts.HTJ2K_LOSSLESS_RPCL: _EXACT_HTJ2K,
+    ts.HTJ2K: _with_codestream(inspect_jpeg2000, decode_jpeg2000, exact=False),
+    ts.JPEG_XL_LOSSLESS: _without_codestream(decode_exact_jpegxl, "RGB"),
     ts.JPEG_XL_RECOMPRESSION: _JPEG_XL,
     ts.JPEG_XL: _JPEG_XL,
 }
