@@ -15,8 +15,9 @@ import pytest
 from pydicom.encaps import encapsulate
 from pydicom.uid import UID, HTJ2KLossless, RLELossless, generate_uid
 
-from loadstone import FetchError, InvalidIdError, LoadstoneError, Session
+from loadstone import FetchError, InvalidIdError, LoadstoneError, Quality, Session
 from loadstone.transport import BasicAuth, BearerAuth
+from loadstone_wado import DicomWeb
 from tests.builders import ct_slice, part10, write_ct
 from tests.orthanc.service import MISSING, Orthanc, running
 
@@ -149,6 +150,56 @@ def test_several_clients_at_once(orthanc: Orthanc, ct: tuple[Path, npt.NDArray[A
         volumes = list(threads.map(load, [SERIES, "1.2.3.57", SERIES, "1.2.3.57"]))
 
     assert all(np.array_equal(each, ct[1]) for each in volumes)
+
+
+def test_searches(orthanc: Orthanc, session: Session) -> None:
+    """Orthanc is searched for studies, series and instances, by filters, and page by page to the end."""
+    web = DicomWeb(orthanc.root, session)
+    (study,) = web.studies({"StudyInstanceUID": STUDY})
+    series = web.series({"Modality": "CT"}, study=STUDY)
+    instances = web.instances(study=STUDY, series=SERIES)
+
+    assert study.study_instance_uid == STUDY
+    assert {SERIES, *COMPRESSED} <= {row.series_instance_uid for row in series}
+    assert len(instances) == SHAPE[0]
+    assert {(row.rows, row.columns) for row in instances} <= {SHAPE[1:], (None, None)}
+    assert [web.instances(study=STUDY, series=SERIES, limit=5, offset=at) for at in (0, 5, 10)] == [
+        instances[:5],
+        instances[5:10],
+        instances[10:],
+    ]
+    assert web.studies({"PatientID": "nobody"}) == []
+    assert len(web.studies()) == len({row.study_instance_uid for row in web.studies()})
+
+
+def test_ids_of_a_series(orthanc: Orthanc, ct: tuple[Path, npt.NDArray[Any]], session: Session) -> None:
+    """One call gives the ids of a series in their order, and each loads."""
+    ids = DicomWeb(orthanc.root, session).image_ids(STUDY, SERIES)
+
+    assert len(ids) == SHAPE[0]
+    assert np.array_equal(session.load_image(ids[3]).pixels, ct[1][3])
+
+
+def test_a_scan_of_a_study(orthanc: Orthanc, session: Session) -> None:
+    """A scan lists the volumes of a study with their shapes, compressed or not."""
+    rows = {row.id: row.shape for row in session.scan(f"wadors:{orthanc.root}/studies/{STUDY}")}
+
+    assert rows[series_id(orthanc)] == SHAPE
+    assert all(rows[series_id(orthanc, each)] == SHAPE for each in COMPRESSED)
+
+
+@pytest.mark.parametrize("thumbnail", [False, True], ids=["rendered", "thumbnail"])
+def test_pictures(orthanc: Orthanc, session: Session, thumbnail: bool) -> None:
+    """Orthanc's pictures have 8 bits and the frame's shape, and leave its values alone."""
+    web = DicomWeb(orthanc.root, session)
+    frame = web.image_ids(STUDY, SERIES)[3]
+    values = session.load_image(frame).pixels
+    picture = web.rendered(frame, thumbnail=thumbnail)
+
+    assert picture.pixels.dtype == np.uint8
+    assert picture.pixels.ndim in {2, 3}
+    assert picture.quality is Quality.LOSSY
+    assert session.load_image(frame).pixels is values
 
 
 def outcome(session: Session, image_id: str, *, scaled: bool) -> tuple[Any, ...]:
