@@ -15,7 +15,7 @@ from loadstone import local
 from loadstone._plugins import PluginPolicy, Registry, default_registry
 from loadstone.cache import Cache
 from loadstone.context import LoadContext
-from loadstone.errors import LoadstoneError
+from loadstone.errors import LoadCycleError, LoadstoneError
 from loadstone.events import Event, Events, LoadFinished, Subscription
 from loadstone.geometry import GeometryPolicy
 from loadstone.ids import ImageId, VolumeId, lane_of, scheme_of
@@ -107,7 +107,7 @@ class Session:
         self.permits = Permits(self._permits_of)
         self.loop = LoopThread()
         self.pool = RequestPool(self._pool_limits(), idle_seconds=self.settings.idle_seconds)
-        self.desk = LoadDesk(self, self.pool, self.loop.refuse_wait)
+        self.desk = LoadDesk(self, self.pool, self._refuse_wait)
         self.metadata = MetadataStore(
             self._load_modules, self.registry.metadata_providers, self.registry.to_id
         )
@@ -116,6 +116,16 @@ class Session:
         )
         self._closed = self._inherited = False
         _sessions.add(self)
+
+    def _refuse_wait(self, identity: str) -> None:
+        """Raise where a wait might never end: on the loop's thread, and while a plugin is imported."""
+        self.loop.refuse_wait(identity)
+        if self.registry.is_activating():
+            raise LoadCycleError(
+                "a plugin waits for a load while it is imported, and the load may wait for the plugin",
+                source=identity,
+                hint="Load when the plugin is used, not in its module.",
+            )
 
     def _pool_limits(self) -> dict[RequestType, int]:
         limits = dict.fromkeys(RequestType, self.settings.host_permits)

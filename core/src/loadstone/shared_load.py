@@ -131,7 +131,7 @@ class SharedLoad(Generic[T]):
         A worker runs the load itself if it is still queued, gives its permits back while it waits, gives up
         when its own load is cancelled, and is told when it waits for itself.
         """
-        self.desk.refuse_on_own_loop(self.id)
+        self.desk.refuse_wait(self.id)
         strand = current_strand()
         if strand is None:
             yield
@@ -178,17 +178,17 @@ class LoadDesk:
         Whose loads these are.
     pool
         Runs the loads.
-    refuse_on_own_loop
-        Raises if the calling thread is the session's event loop, which must never block.
+    refuse_wait
+        Raises if the calling thread must not block, for example that of the session's event loop.
     """
 
     def __init__(
-        self, session: Session, pool: RequestPool, refuse_on_own_loop: Callable[[str], None]
+        self, session: Session, pool: RequestPool, refuse_wait: Callable[[str], None]
     ) -> None:
         self.session = session
         self.pool = pool
         self.lock = threading.RLock()
-        self.refuse_on_own_loop = refuse_on_own_loop
+        self.refuse_wait = refuse_wait
         self._loads: dict[Hashable, SharedLoad[Any]] = {}
         self._unsettled: set[SharedLoad[Any]] = set()
         self._closed = False

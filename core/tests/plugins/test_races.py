@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from core.tests.plugins.builders import Site, load
+from loadstone import Session
 from loadstone.errors import PluginLoadError
 
 if TYPE_CHECKING:
@@ -141,6 +142,25 @@ def test_a_plugin_that_uses_itself_while_it_is_imported(site: Site, calls: Simpl
 
     assert registry.image_loader("acme").record.scheme == "acme"
     assert "it is used while it is being imported" in calls.names[0]
+
+
+def test_a_plugin_that_waits_for_a_load_while_it_is_imported(site: Site, calls: SimpleNamespace) -> None:
+    """The load may wait for the plugin on another thread, for ever: it is told so at once."""
+    source = START + (
+        "try:\n    c.session.load_image('inner:1')\n"
+        "except Exception as error:\n    c.names.append(str(error))\n"
+    ) + RECORD.format(scheme="acme")  # fmt: skip
+    site.add(source=source)
+    with Session() as session:
+        session.registry = site.registry()
+        session.registry.register_image_loader("inner", load)
+        calls.session = session
+        session.registry.image_loader("acme")
+        image = session.load_image("inner:1")
+
+    assert len(calls.names) == 1
+    assert "while it is imported" in calls.names[0]
+    assert image.pixels.shape == (1, 1)
 
 
 def test_plugins_that_use_each_other_do_not_hang(site: Site, calls: SimpleNamespace) -> None:
