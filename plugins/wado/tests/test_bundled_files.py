@@ -27,14 +27,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 WITHOUT_DECODER = {
-    "GDCMJ2K_TextGBR.dcm": "Pillow cannot read it",
     "JPEG-lossy.dcm": "Pillow has no 12 bits",
-    "JPEGLSNearLossless_08.dcm": "pydicom needs a plugin that is not installed",
-    "JPEGLSNearLossless_16.dcm": "pydicom needs a plugin that is not installed",
     "JPGExtended.dcm": "Pillow has no 12 bits",
-    "MR_small_jpeg_ls_lossless.dcm": "pydicom needs a plugin that is not installed",
-    "SC_rgb_jls_lossy_line.dcm": "pydicom needs a plugin that is not installed",
-    "SC_rgb_jls_lossy_sample.dcm": "pydicom needs a plugin that is not installed",
     "SC_rgb_jpeg_gdcm.dcm": "pydicom needs a plugin that is not installed",
 }
 """Files that only Loadstone decodes here, with what keeps pydicom from it."""
