@@ -51,6 +51,8 @@ class FindingKind(StrEnum):
     """Said by a loader: localizers were set aside."""
     MOSAIC = "mosaic"
     """Said by a loader: an image is a sheet of tiles that are slices; stacked sheets would be no volume."""
+    OWN_SPACE = "own_space"
+    """Said by a loader: positions are those of a space of the object's own, not of the patient's."""
     SFORM_QFORM_DIFFER = "sform_qform_differ"
     """Said by a loader: the two transforms of a NIfTI header disagree."""
     UNITS_ASSUMED = "units_assumed"

@@ -55,7 +55,7 @@ def plan_of_stack(
         image_ids=tuple(stack.image_ids[each] if each >= 0 else "" for each in cells),
         modules=_modules_of(cells, modules),
         report=grid.stack.report.adding(*stack.findings),
-        affine=grid.stack.affine_lps,
+        affine=None if _is_elsewhere(stack) else grid.stack.affine_lps,
         spacing=grid.stack.spacing,
         units=_units(modules) if options.scaled else "",
         voi_lut=_voi_lut(cells, modules),
@@ -100,6 +100,11 @@ def _refuse_mosaic(stack: ImageStack) -> None:
             hint="Load the sheets one by one; image_ids() lists them.",
             report=GeometryReport(stack.findings),
         )
+
+
+def _is_elsewhere(stack: ImageStack) -> bool:
+    """Say whether positions are not those of the patient: distances hold, and nothing else does."""
+    return any(each.kind is FindingKind.OWN_SPACE for each in stack.findings)
 
 
 def _slice_axis(planes: Sequence[ImagePlane]) -> str:

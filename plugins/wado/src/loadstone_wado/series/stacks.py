@@ -13,6 +13,7 @@ from loadstone_wado import tags
 from loadstone_wado.ids import Selection
 from loadstone_wado.mosaics import is_mosaic
 from loadstone_wado.naming import naming
+from loadstone_wado.placement import ENHANCED_US
 from loadstone_wado.series.dimensions import SEGMENTATIONS, declared_axes, segment_axis
 from loadstone_wado.series.facts import echo_time, kind_of
 from loadstone_wado.series.members import Member, SeriesImage
@@ -30,6 +31,12 @@ _MOSAIC = Finding(
     "(its CSA header is missing or damaged)",
 )
 """About images with MOSAIC in their ImageType, as Siemens stores functional series."""
+
+_OWN_SPACE = Finding(
+    FindingKind.OWN_SPACE,
+    "positions are those of the ultrasound volume, whose place in the patient is not known",
+)
+"""About enhanced ultrasound (DICOM PS3.3 C.8.24.2)."""
 
 _TAKE_AS_IT_IS = GeometryPolicy(
     gap="ignore", duplicate="ignore", irregular="ignore", incomplete="ignore", mixed="ignore"
@@ -293,6 +300,8 @@ def _arrangement(images: list[SeriesImage], slices: tuple[int, ...] | None) -> A
 def _image_stack(group: _Group, name: str, findings: tuple[Finding, ...]) -> ImageStack:
     if any(image.mosaic is None and is_mosaic(image.instance) for image in group.images):
         findings = (*findings, _MOSAIC)
+    if group.images[0].instance.sop_class_uid == ENHANCED_US:
+        findings = (*findings, _OWN_SPACE)
     arrangement = group.arrangement
     return ImageStack(
         name,
