@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
     from pydicom.dataset import Dataset
 
+    from loadstone.testing.faults import Received
+
 
 def serving(*datasets: Dataset, **behaviour: Any) -> DicomWebServer:
     return DicomWebServer(contents(datasets or ct_series(5)), behaviour=ServerBehaviour(**behaviour))
@@ -535,3 +537,37 @@ def test_bad_metadata(kind: str) -> None:
             session.load_volume(f"wadors:{faulty.url(instance_path(1))}")
     with serving() as server, Session() as again:
         assert again.load_image(frame_id(server, 1)).pixels.shape == (4, 6)
+
+
+def failing(real: DicomWebServer, session: Session, *accepted: bool) -> Callable[[Received], Answer]:
+    """Answer 500 to requests for a stored frame, and to plain ones unless `accepted`."""
+
+    def reply(request: Received) -> Answer:
+        stored = "transfer-syntax=*" in request.headers["Accept"]
+        if "/frames/" in request.target and (stored or not accepted):
+            return Answer(status=500)
+        found = session.transport.fetch(f"{real.url}{request.target}", headers=dict(request.headers))
+        return Answer(found.body, headers={"Content-Type": found.headers["Content-Type"]})
+
+    return reply
+
+
+@pytest.mark.parametrize("plain", [True, False], ids=["given plainly", "not at all"])
+def test_an_internal_error_for_what_is_stored(plain: bool) -> None:
+    """A frame that a server fails to give as stored is asked for plainly, then taken out of its instance."""
+    with serving() as real, FaultServer() as server, Session(attempts=1) as session:
+        reply = failing(real, session, *([True] if plain else []))
+        for number in (1, 2):
+            for path in ("", "/metadata", "/frames/1"):
+                server.plan(f"{instance_path(number)}{path}", reply)
+        images = [
+            session.load_image(f"wadors:{server.url(instance_path(number))}/frames/1") for number in (1, 2)
+        ]
+        wholes = [each for each in server.requests if each.path in {instance_path(1), instance_path(2)}]
+        tried = [each.headers["Accept"] for each in server.requests if each.path.endswith("/frames/1")]
+
+        assert np.array_equal([each.pixels for each in images], modality_values()[[1, 2]])
+        assert len(wholes) == (0 if plain else 2)
+        assert ["transfer-syntax" in each for each in tried] == (
+            [True, False, False] if plain else [True, False]
+        )

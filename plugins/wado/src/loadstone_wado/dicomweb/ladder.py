@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from loadstone import Session
 
-__all__ = ["BULK", "FRAME", "INSTANCE", "JSON", "RENDERED", "SERIES", "Ladder", "climb"]
+__all__ = ["BULK", "FRAME", "INSTANCE", "JSON", "PLAIN_FRAME", "RENDERED", "SERIES", "Ladder", "climb"]
 
 _NOT_UNDERSTOOD: Final = frozenset({400, 406, 415})
 """Statuses that say: ask in another way."""
@@ -41,6 +41,8 @@ def _ladder(media: str) -> Ladder:
 FRAME: Final = _ladder("application/octet-stream")
 INSTANCE: Final = _ladder("application/dicom")
 SERIES: Final = _ladder("application/dicom")
+PLAIN_FRAME: Final = Ladder(FRAME.rungs[2:])
+"""For a frame in whatever way the server can give it."""
 BULK: Final = Ladder(FRAME.rungs[2:])
 JSON: Final = Ladder(("application/dicom+json", "application/json", "*/*"), _NOT_ACCEPTABLE)
 RENDERED: Final = Ladder(("image/jpeg", "image/png", "*/*"))

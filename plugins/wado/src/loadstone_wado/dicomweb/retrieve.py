@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from io import BytesIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from loadstone import IntegrityError, LoadCancelled, LoadstoneError, MetadataError
+from loadstone import FetchError, IntegrityError, LoadCancelled, LoadstoneError, MetadataError, StashKey
 from loadstone.transport import redact
 from loadstone_wado.dicomweb.answers import refuse_cut, refuse_text
-from loadstone_wado.dicomweb.ladder import FRAME, INSTANCE, SERIES, Ladder, climb
+from loadstone_wado.dicomweb.ladder import FRAME, INSTANCE, PLAIN_FRAME, SERIES, Ladder, climb
 from loadstone_wado.dicomweb.multipart import Part, parts_of
 from loadstone_wado.dicomweb.syntax import syntax_of
 from loadstone_wado.frames import EncodedFrame
@@ -23,6 +23,12 @@ if TYPE_CHECKING:
     from loadstone_wado.layout import PixelLayout
 
 __all__ = ["fetch_frame", "fetch_instance", "stream_objects"]
+
+
+_INTERNAL_ERROR: Final = 500
+
+_FAILING: StashKey[set[str]] = StashKey()
+"""URLs of series whose frames the server cannot give as it stores them."""
 
 
 def fetch_frame(url: RsUrl, layout: PixelLayout, context: LoadContext) -> EncodedFrame:
@@ -45,8 +51,35 @@ def fetch_frame(url: RsUrl, layout: PixelLayout, context: LoadContext) -> Encode
     IntegrityError, LimitError, DecodeError
         If the answer is truncated, too large, or no pixels.
     """
-    part, answer = _fetched(url.frame_url, FRAME, url, context)
+    part, answer = _fetched_frame(url, context)
     return EncodedFrame(part.body, syntax_of(part, answer.headers.get("Content-Type", ""), layout))
+
+
+def _fetched_frame(url: RsUrl, context: LoadContext) -> tuple[Part, HttpResponse]:
+    """
+    Fetch a frame as it is stored, or else as every client must take it.
+
+    Some servers answer 500 where they do not know the transfer syntax that they store, and give the frame, or
+    its codestream under another name, to those who do not ask for what is stored.
+    """
+    failing = context.session.stash.setdefault(_FAILING, set)
+    if url.series_url not in failing:
+        try:
+            return _fetched(url.frame_url, FRAME, url, context)
+        except FetchError as error:
+            if error.status != _INTERNAL_ERROR:
+                raise
+            found = _asked_plainly(url, context, error)
+        failing.add(url.series_url)
+        return found
+    return _fetched(url.frame_url, PLAIN_FRAME, url, context)
+
+
+def _asked_plainly(url: RsUrl, context: LoadContext, first: FetchError) -> tuple[Part, HttpResponse]:
+    try:
+        return _fetched(url.frame_url, PLAIN_FRAME, url, context)
+    except FetchError:
+        raise first from None
 
 
 def fetch_instance(url: RsUrl, context: LoadContext) -> Part10:
