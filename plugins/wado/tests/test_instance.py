@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pydicom
@@ -22,12 +22,19 @@ from loadstone.metadata import (
     TransferSyntax,
     VoiLut,
 )
+from loadstone_wado import tags
 from loadstone_wado.decode import decode_frame, load_frame
+from loadstone_wado.elements import JsonElements
 from loadstone_wado.frames import EncodedFrame
 from loadstone_wado.instance import Instance
 from loadstone_wado.modules import frame_modules
 from loadstone_wado.part10 import Part10
 from plugins.wado.tests.builders import SETTINGS, bundled, identity, image, item, opened, part10
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence as Items
+
+    from loadstone_wado.tags import Attribute
 
 
 def layout_error(dataset: pydicom.Dataset, settings: Settings = SETTINGS) -> LoadstoneError:
@@ -210,6 +217,32 @@ def test_frames_that_do_not_exist_are_refused() -> None:
     """There is nothing to say about frame 2 of 1."""
     with opened(image()) as part, pytest.raises(InvalidIdError, match="no frame 2"):
         part.instance.frame(2)
+
+
+class CountingElements(JsonElements):
+    """Attributes of DICOM JSON that count how often a sequence was taken apart."""
+
+    __slots__ = ("taken_apart",)
+
+    def __init__(self, attributes: dict[str, Any]) -> None:
+        super().__init__(attributes)
+        self.taken_apart = 0
+
+    def items(self, tag: Attribute) -> Items[JsonElements]:
+        self.taken_apart += tag == tags.PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE
+        return super().items(tag)
+
+
+def test_the_groups_of_all_frames_are_looked_up_once() -> None:
+    """A thousand frames take a thousand times as long as one, not a million times."""
+    dataset = image(np.zeros((4, 2, 2), np.uint8), frames=4)
+    dataset.PerFrameFunctionalGroupsSequence = Sequence([item() for _ in range(4)])
+    elements = CountingElements(as_json(dataset))
+    instance = Instance(elements, "", settings=SETTINGS, dataset=lambda: dataset)
+    planes = [instance.frame(number).plane for number in range(1, 5)]
+
+    assert len(planes) == 4
+    assert elements.taken_apart == 1
 
 
 def as_json(dataset: pydicom.Dataset) -> dict[str, Any]:

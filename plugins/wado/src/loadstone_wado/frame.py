@@ -13,11 +13,40 @@ from loadstone_wado.placement import ENHANCED_US, RT_DOSE, detector, dose_positi
 from loadstone_wado.values import scaling, voi_lut
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from loadstone_wado.elements import Elements
     from loadstone_wado.placement import Vector3, Vector6
     from loadstone_wado.tags import Attribute
 
-__all__ = ["Frame"]
+__all__ = ["Frame", "FunctionalGroups"]
+
+
+class FunctionalGroups:
+    """
+    The functional groups of an object, looked up once for all its frames (DICOM PS3.3 C.7.6.16).
+
+    Parameters
+    ----------
+    elements
+        The attributes of the object.
+    """
+
+    def __init__(self, elements: Elements) -> None:
+        self._elements = elements
+
+    @lazy
+    def _of_frames(self) -> Sequence[Elements]:
+        return self._elements.items(tags.PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE)
+
+    @lazy
+    def _shared(self) -> Elements | None:
+        return self._elements.item(tags.SHARED_FUNCTIONAL_GROUPS_SEQUENCE)
+
+    def of(self, number: int) -> tuple[Elements, ...]:
+        """Return those of a frame, from 1: its own, then the shared ones."""
+        own = self._of_frames[number - 1 : number]
+        return (*own, self._shared) if self._shared else tuple(own)
 
 
 class Frame:
@@ -30,22 +59,24 @@ class Frame:
         The attributes of the object.
     number
         From 1.
+    functional_groups
+        Those of the object.
     source
         What the object is, for messages.
     """
 
-    def __init__(self, elements: Elements, number: int, *, source: str) -> None:
+    def __init__(
+        self, elements: Elements, number: int, functional_groups: FunctionalGroups, *, source: str
+    ) -> None:
         self.elements = elements
         self.number = number
         self.source = source
+        self._functional_groups = functional_groups
 
     @lazy
     def groups(self) -> tuple[Elements, ...]:
-        """The functional groups of this frame: its own, then the shared ones (DICOM PS3.3 C.7.6.16)."""
-        own = self.elements.items(tags.PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE)
-        shared = self.elements.item(tags.SHARED_FUNCTIONAL_GROUPS_SEQUENCE)
-        found = [own[self.number - 1]] if self.number <= len(own) else []
-        return (*found, shared) if shared else tuple(found)
+        """The functional groups of this frame: its own, then the shared ones."""
+        return self._functional_groups.of(self.number)
 
     def holder(self, group: Attribute, tag: Attribute) -> Elements:
         """

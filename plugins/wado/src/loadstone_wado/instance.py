@@ -14,7 +14,7 @@ from loadstone.errors import InvalidIdError, MetadataError, UnsupportedError
 from loadstone_wado import tags
 from loadstone_wado.blobs import MemoryBlob
 from loadstone_wado.elements import DatasetElements, JsonElements, RawElements
-from loadstone_wado.frame import Frame
+from loadstone_wado.frame import Frame, FunctionalGroups
 from loadstone_wado.headers import PixelElement, read_dataset, read_header
 from loadstone_wado.layout import PixelLayout, pixel_layout
 from loadstone_wado.lazy import lazy
@@ -82,6 +82,7 @@ class Instance:
         self.source = source
         self._dataset = dataset
         self._frames: dict[int, Frame] = {}
+        self._functional_groups = FunctionalGroups(elements)
         self._outputs: dict[tuple[bool, str | None], Output] = {}
         self.suv_factors: dict[tuple[str, str], float] = {}
         self._remote = False
@@ -221,7 +222,9 @@ class Instance:
                     source=self.source,
                     hint=f"Frames count from 1 to {self.number_of_frames}.",
                 )
-            frame = self._frames[number] = Frame(self.elements, number, source=self.source)
+            frame = self._frames[number] = Frame(
+                self.elements, number, self._functional_groups, source=self.source
+            )
         return frame
 
     @lazy
