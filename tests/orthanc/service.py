@@ -1,4 +1,9 @@
-"""An Orthanc of our own: started on a free port of the loopback interface, filled, and stopped by its pid."""
+"""
+Archives that the tests fill and load from: an Orthanc of our own, and the embedded server.
+
+Orthanc is started on a free port of the loopback interface, configured for these tests alone, and stopped
+by its pid.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +16,11 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
+
+from loadstone_wado.server import DicomWebServer, ServerBehaviour
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -31,6 +38,44 @@ MISSING = (
 """Why these tests cannot run; empty if they can."""
 
 
+class Archive(Protocol):
+    """A server with studies in it."""
+
+    @property
+    def root(self) -> str:
+        """Root of its DICOMweb service."""
+        ...
+
+    @property
+    def wado(self) -> str:
+        """Address of its WADO-URI service."""
+        ...
+
+    @property
+    def stored(self) -> int:
+        """How many instances it took."""
+        ...
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """The embedded server."""
+
+    server: DicomWebServer
+
+    @property
+    def root(self) -> str:
+        return self.server.url
+
+    @property
+    def wado(self) -> str:
+        return self.server.wado_uri_url
+
+    @property
+    def stored(self) -> int:
+        return self.server.counts.instances
+
+
 @dataclass(frozen=True)
 class Orthanc:
     """A running Orthanc."""
@@ -44,8 +89,16 @@ class Orthanc:
 
     @property
     def root(self) -> str:
-        """Return the root of its DICOMweb service."""
         return f"{self.origin}/dicom-web"
+
+    @property
+    def wado(self) -> str:
+        return f"{self.origin}/wado"
+
+    @property
+    def stored(self) -> int:
+        found: int = json.loads(self.ask("/statistics"))["CountInstances"]
+        return found
 
     def ask(self, path: str, body: bytes | None = None) -> bytes:
         """Send a request to its REST API."""
@@ -70,11 +123,30 @@ class Orthanc:
 
 
 @contextmanager
+def embedded(
+    folder: Path, contents: Iterable[bytes], user: tuple[str, str] | None = None
+) -> Iterator[Embedded]:
+    """Start an embedded server."""
+    with DicomWebServer(list(contents), behaviour=ServerBehaviour(basic_auth=user)) as server:
+        yield Embedded(server)
+
+
+@contextmanager
+def orthanc(
+    folder: Path, contents: Iterable[bytes], user: tuple[str, str] | None = None
+) -> Iterator[Orthanc]:
+    """Start an Orthanc that keeps everything in a folder, fill it, and stop it at the end."""
+    with running(folder, user) as service:
+        service.store(contents)
+        yield service
+
+
+@contextmanager
 def running(folder: Path, user: tuple[str, str] | None = None) -> Iterator[Orthanc]:
-    """Start an Orthanc that keeps everything in a folder, and stop it at the end."""
-    orthanc = Orthanc(_free_port(), user)
+    """Start an empty Orthanc that keeps everything in a folder, and stop it at the end."""
+    service = Orthanc(_free_port(), user)
     configuration = json.loads(CONFIGURATION.read_text(encoding="utf-8")) | {
-        "HttpPort": orthanc.port,
+        "HttpPort": service.port,
         "StorageDirectory": str(folder / "storage"),
         "IndexDirectory": str(folder / "storage"),
         "Plugins": [str(PLUGIN)],
@@ -87,8 +159,8 @@ def running(folder: Path, user: tuple[str, str] | None = None) -> Iterator[Ortha
     with log.open("wb") as output:
         process = subprocess.Popen([str(PROGRAM), str(path)], stdout=output, stderr=output)
         try:
-            _wait_until_it_answers(orthanc, process, log)
-            yield orthanc
+            _wait_until_it_answers(service, process, log)
+            yield service
         finally:
             process.terminate()
             try:
@@ -105,11 +177,11 @@ def _free_port() -> int:
     return port
 
 
-def _wait_until_it_answers(orthanc: Orthanc, process: subprocess.Popen[bytes], log: Path) -> None:
+def _wait_until_it_answers(service: Orthanc, process: subprocess.Popen[bytes], log: Path) -> None:
     end = time.monotonic() + START_SECONDS
     while True:
         try:
-            orthanc.ask("/system")
+            service.ask("/system")
         except (URLError, OSError):
             assert process.poll() is None, log.read_text(encoding="utf-8", errors="replace")
             assert time.monotonic() < end, "Orthanc does not answer"
