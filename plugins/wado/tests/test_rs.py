@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from loadstone import FetchError, InvalidIdError, LoadstoneError, MetadataError, Session
-from loadstone.errors import DecodeError, IntegrityError, LimitError, UnsupportedError
+from loadstone.errors import DecodeError, IntegrityError, LimitError, SecurityError, UnsupportedError
 from loadstone.testing.faults import Answer, FaultServer
 from loadstone_wado.server import AcceptKind, DicomWebServer, ServerBehaviour
 from plugins.wado.tests.builders import identity, image
@@ -365,6 +365,11 @@ def test_bulk_data_behind_a_foreign_address() -> None:
         assert found.pixels[0, 1].tolist() == [257, 257, 257]
         assert foreign.requests == []
         assert sum("/bulkdata/" in path for path in asked(server)) >= 3
+        with pytest.raises(SecurityError, match="another origin"):
+            session.load_image(frame_id(server, 1), options={"bulkdata": "refuse"})
+        with pytest.raises(LoadstoneError, match="'rebase' or 'refuse'"):
+            session.load_image(frame_id(server, 1), options={"bulkdata": "follow"})
+        assert session.load_image(frame_id(server, 1)) is found
 
 
 def recorded(server: DicomWebServer, faulty: FaultServer) -> Callable[[str], Answer]:

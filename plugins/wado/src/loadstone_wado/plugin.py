@@ -52,6 +52,7 @@ def loadstone_image_loaders() -> Iterable[ImageLoader]:
             metadata=_RS.metadata,
             canonical=_RS.canonical,
             values=VALUES,
+            options=frozenset({"bulkdata"}),
             summary="DICOM frames over WADO-RS",
         ),
     ]

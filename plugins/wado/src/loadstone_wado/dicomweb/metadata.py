@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakValueDictionary
 
-from loadstone import FetchError, IntegrityError, LimitError, MetadataError, StashKey
+from loadstone import FetchError, IntegrityError, LimitError, LoadstoneError, MetadataError, StashKey
 from loadstone.transport import redact
-from loadstone_wado.dicomweb.bulkdata import bulk_data_url, fetch_bulk_data
+from loadstone_wado.dicomweb.bulkdata import BULK_DATA_POLICIES, bulk_data_urls, fetch_bulk_data
 from loadstone_wado.dicomweb.json_objects import fetch_objects, texts_of
 from loadstone_wado.dicomweb.search import search
 from loadstone_wado.instance import Instance
@@ -28,7 +28,10 @@ _PARSED: Final = 4
 _UID: Final = "00080018"
 _SERIES_UID: Final = "0020000E"
 
-_KNOWN: StashKey[WeakValueDictionary[str, Instance]] = StashKey()
+_Name = tuple[str, str, str]
+"""URL of an instance, query, policy for bulk data."""
+
+_KNOWN: StashKey[WeakValueDictionary[_Name, Instance]] = StashKey()
 
 
 @dataclass(slots=True, eq=False, weakref_slot=True)
@@ -66,10 +69,11 @@ def series_at(url: RsUrl, context: LoadContext) -> dict[str, Instance]:
             described = _one_by_one(url, context, error)
         known = _known(context)
         for uid, instance in described.instances.items():
-            known[_name(replace(url, instance=uid))] = instance
+            known[_name(replace(url, instance=uid), context)] = instance
         return described
 
-    return dict(context.source(("wadors", url.series_url, url.query), fetch).instances)
+    key = ("wadors", url.series_url, url.query, _policy(context))
+    return dict(context.source(key, fetch).instances)
 
 
 def instance_at(url: RsUrl, context: LoadContext) -> Instance:
@@ -82,13 +86,14 @@ def instance_at(url: RsUrl, context: LoadContext) -> Instance:
         If the server describes another instance.
     """
     known = _known(context)
-    instance = known.get(_name(url))
+    name = _name(url, context)
+    instance = known.get(name)
     if instance is None:
-        key = ("wadors", url.instance_url, url.query)
+        key = ("wadors", *name)
         found = context.source(key, lambda: _described(url.instance_url, url, context)).instances
         if url.instance not in found:
             raise IntegrityError("the server described another instance", source=redact(url.instance_url))
-        instance = known[_name(url)] = found[url.instance]
+        instance = known[name] = found[url.instance]
     return instance
 
 
@@ -113,12 +118,21 @@ def series_of(url: RsUrl, context: LoadContext) -> list[str]:
     return found
 
 
-def _known(context: LoadContext) -> WeakValueDictionary[str, Instance]:
+def _known(context: LoadContext) -> WeakValueDictionary[_Name, Instance]:
     return context.session.stash.setdefault(_KNOWN, WeakValueDictionary)
 
 
-def _name(url: RsUrl) -> str:
-    return url.instance_url + url.query
+def _name(url: RsUrl, context: LoadContext) -> _Name:
+    return url.instance_url, url.query, _policy(context)
+
+
+def _policy(context: LoadContext) -> str:
+    """Return what to do about bulk data elsewhere; it goes into names, because descriptions do it."""
+    policy = context.options.get("bulkdata", BULK_DATA_POLICIES[0])
+    if policy not in BULK_DATA_POLICIES:
+        allowed = " or ".join(map(repr, BULK_DATA_POLICIES))
+        raise LoadstoneError(f"bulkdata={policy!r} is no such policy", hint=f"Use {allowed}.")
+    return str(policy)
 
 
 def _described(target: str, url: RsUrl, context: LoadContext) -> Described:
@@ -126,7 +140,7 @@ def _described(target: str, url: RsUrl, context: LoadContext) -> Described:
     answer = fetch_objects(metadata_url + url.query, url.root, context.session, context.fetch)
     if not answer.objects:
         raise FetchError("the server knows no such series or instance", source=redact(target), status=404)
-    fetch = _bulk_data(metadata_url, url.root, context.session)
+    fetch = _bulk_data(metadata_url, url.root, context.session, _policy(context))
     instances = {}
     for attributes in answer.objects:
         uid = _uid(attributes)
@@ -137,9 +151,13 @@ def _described(target: str, url: RsUrl, context: LoadContext) -> Described:
     return Described(instances, _PARSED * answer.nbytes)
 
 
-def _bulk_data(metadata_url: str, root: str, session: Session) -> Callable[[str], bytes]:
+def _bulk_data(metadata_url: str, root: str, session: Session, policy: str) -> Callable[[str], bytes]:
     """Return what fetches bulk data when it is first needed."""
-    return lambda uri: fetch_bulk_data(bulk_data_url(uri, metadata_url, root), root, session)
+
+    def fetch(uri: str) -> bytes:
+        return fetch_bulk_data(bulk_data_urls(uri, metadata_url, root, policy=policy), root, session)
+
+    return fetch
 
 
 def _one_by_one(url: RsUrl, context: LoadContext, refusal: FetchError | LimitError) -> Described:
