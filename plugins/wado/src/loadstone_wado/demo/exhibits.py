@@ -31,6 +31,8 @@ class Exhibit:
     """Its id, or the path or URL that stands for one."""
     is_volume: bool = False
     """Whether it is loaded as a volume."""
+    by_stages: bool = False
+    """Whether it is shown while it loads."""
 
 
 _FRAMES = "examples_ybr_color.dcm"
@@ -79,6 +81,7 @@ def over_wado_rs(server: DicomWebServer, series: Dataset) -> Iterator[Exhibit]:
     yield Exhibit("WADO-RS instance", "CT", f"wadors:{_instance_url(server, _header(_SMALL))}")
     volume = f"wadors:{_series_url(server, series)}"
     yield Exhibit("WADO-RS series", "MR, HTJ2K", volume, is_volume=True)
+    yield Exhibit("WADO-RS series by stages", "MR, HTJ2K", volume, is_volume=True, by_stages=True)
 
 
 def over_wado_uri(server: DicomWebServer) -> Iterator[Exhibit]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -11,44 +10,34 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from loadstone import LoadstoneError
 from loadstone.cli.output import console
 from loadstone.cli.summary import Summary, middle_image
+from loadstone_wado.demo.outcome import Outcome
+from loadstone_wado.demo.progressive import load_by_stages
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     import loadstone
-    from loadstone import Image, Session
+    from loadstone import Session
     from loadstone_wado.demo.exhibits import Exhibit
 
-__all__ = ["Outcome", "load_all"]
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of an exhibit."""
-
-    exhibit: Exhibit
-    """What was to be loaded."""
-    summary: Summary | None = None
-    """What was loaded; None if it failed."""
-    image: Image | None = None
-    """What to show of it: the image, or the middle slice of the volume."""
-    error: LoadstoneError | None = None
-    """Why it failed."""
+__all__ = ["load_all"]
 
 
 def load_all(session: Session, exhibits: Iterable[Exhibit]) -> list[Outcome]:
     """Load everything; a failure is an outcome and does not stop the rest."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console(), refresh_per_second=30) as bars:
-        return [_tried(session, exhibit, bars) for exhibit in exhibits]
+        return [outcome for exhibit in exhibits for outcome in _tried(session, exhibit, bars)]
 
 
-def _tried(session: Session, exhibit: Exhibit, bars: Progress) -> Outcome:
+def _tried(session: Session, exhibit: Exhibit, bars: Progress) -> list[Outcome]:
     try:
+        if exhibit.by_stages:
+            return load_by_stages(session, exhibit)
         load = _load_volume if exhibit.is_volume else _load_image
-        return load(session, exhibit, bars)
+        return [load(session, exhibit, bars)]
     except LoadstoneError as error:
-        return Outcome(exhibit, error=error)
+        return [Outcome(exhibit, error=error)]
 
 
 def _load_image(session: Session, exhibit: Exhibit, bars: Progress) -> Outcome:

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 
 from loadstone import Session
 from loadstone.cli.output import console, say_error
-from loadstone_wado.demo.loading import Outcome, load_all
+from loadstone_wado.demo.loading import load_all
 from loadstone_wado.demo.sheet import contact_sheet
 from loadstone_wado.demo.stage import exhibition, loopback_without_proxy
 from loadstone_wado.demo.table import show_outcomes
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from loadstone_wado.demo.outcome import Outcome
 
 __all__ = ["run_demo"]
 

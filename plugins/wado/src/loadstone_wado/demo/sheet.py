@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import loadstone
-    from loadstone_wado.demo.loading import Outcome
+    from loadstone_wado.demo.outcome import Outcome
 
 __all__ = ["contact_sheet"]
 

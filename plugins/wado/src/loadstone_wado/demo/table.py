@@ -10,7 +10,7 @@ from loadstone.cli.output import show_table
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from loadstone_wado.demo.loading import Outcome
+    from loadstone_wado.demo.outcome import Outcome
 
 __all__ = ["show_outcomes"]
 
