@@ -129,7 +129,8 @@ def stacks_of(
             )
         ]
 
-    found = stacks(selection)
+    with naming(place):
+        found = stacks(selection)
     if not found:
         listed = "\n  ".join(f"{each.volume_id}  {each.description}" for each in stacks(_EVERYTHING))
         raise InvalidIdError(
@@ -246,7 +247,8 @@ def _by_kind(images: list[SeriesImage]) -> Iterable[list[SeriesImage]]:
     """Divide images by what keeps them out of one volume: their kind and their echo time."""
     kinds: dict[Hashable, list[SeriesImage]] = {}
     for image in images:
-        kinds.setdefault(kind_of(image.frame), []).append(image)
+        with naming(image.frame.source):
+            kinds.setdefault(kind_of(image.frame), []).append(image)
     for alike in kinds.values():
         echoes: dict[int, list[SeriesImage]] = {}
         times = [echo_time(image.frame) for image in alike]
