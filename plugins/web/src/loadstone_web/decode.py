@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import imagecodecs
 import numpy as np
 import numpy.typing as npt
 
 from loadstone.errors import DecodeError, IntegrityError
 from loadstone_web.exif import upright
+from loadstone_web.jpeg_pixels import decode_jpeg
 from loadstone_web.on_request import decode_on_request
 from loadstone_web.png_pixels import decode_png
 
@@ -79,7 +79,7 @@ def _decoder(header: WebHeader) -> _Decoder:
         expanded = header.stored_samples == _GREY_ALPHA or (header.kind == "grey" and header.transparent)
         return _grey_alpha_png if expanded else decode_png
     if header.format == "JPEG":
-        return _cmyk_jpeg if header.stored_samples == _CMYK else _jpeg
+        return _cmyk_jpeg if header.stored_samples == _CMYK else decode_jpeg
     return decode_on_request
 
 
@@ -91,13 +91,7 @@ def _grey_alpha_png(data: bytes, header: WebHeader, out: npt.NDArray[Any] | None
     return out
 
 
-def _jpeg(data: bytes, _: WebHeader, out: npt.NDArray[Any] | None) -> npt.NDArray[Any]:
-    stored: npt.NDArray[Any] = imagecodecs.jpeg8_decode(data, out=out)
-    return stored
-
-
-def _cmyk_jpeg(data: bytes, *_: object) -> npt.NDArray[Any]:
+def _cmyk_jpeg(data: bytes, header: WebHeader, _: object) -> npt.NDArray[Any]:
     """Turn CMYK and YCCK, which all programs store inverted as Adobe does, into RGB."""
-    stored: npt.NDArray[Any] = imagecodecs.jpeg8_decode(data)  # inverted: 255 is no ink
-    ink = stored.astype(np.uint16)
+    ink = decode_jpeg(data, header, None).astype(np.uint16)  # inverted: 255 is no ink
     return ((ink[..., :3] * ink[..., 3:] + 127) // 255).astype(np.uint8)

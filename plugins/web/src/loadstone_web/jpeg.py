@@ -7,6 +7,7 @@ The walk finds a file that ends early, which libjpeg by itself pads with grey.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 
 from loadstone.errors import DecodeError, IntegrityError, UnsupportedError
@@ -86,6 +87,7 @@ def read_header(file: BinaryIO, *, verify: bool, source: str) -> WebHeader:
     data = file.read() if verify else file.read(_MOST_HEAD_BYTES)
     frame: _Segment | None = None
     extras = _Extras()
+    scans_end = 0
     for segment in _segments(data, source):
         if segment.marker in {_APP0, _APP1, _APP2}:
             extras.add(segment)
@@ -93,11 +95,11 @@ def read_header(file: BinaryIO, *, verify: bool, source: str) -> WebHeader:
             frame = frame or segment
         elif segment.marker == _START_OF_SCAN:
             if verify:
-                _check_end(data, segment.end, source)
+                scans_end = _end_of_scans(data, segment.end, source)
             break
     if frame is None:
         raise DecodeError("the JPEG begins its pixels without a frame header", source=source)
-    return _header(frame, extras, source)
+    return replace(_header(frame, extras, source), scans_end=scans_end)
 
 
 class _Extras:
@@ -161,10 +163,14 @@ def _next(data: bytes, position: int, marker_pattern: re.Pattern[bytes], source:
     return _Segment(marker, data[found.end() + 2 : end], end)
 
 
-def _check_end(data: bytes, position: int, source: str) -> None:
-    """Walk over the scans to the end of the image."""
+def _end_of_scans(data: bytes, position: int, source: str) -> int:
+    """Walk over the scans to the end of the image; return where the last one ends."""
     while (segment := _next(data, position, _IN_SCAN, source)).marker != _END_OF_IMAGE:
         position = segment.end
+    end = segment.end - 2
+    while data[end - 1] == 0xFF:  # fill bytes are part of the marker
+        end -= 1
+    return end
 
 
 def _truncated(data: bytes, source: str) -> IntegrityError:
