@@ -17,6 +17,7 @@ from loadstone import (
     GeometryError,
     IntegrityError,
     InvalidIdError,
+    LimitError,
     LoadstoneError,
     Session,
     UnsupportedError,
@@ -266,6 +267,50 @@ def test_a_bomb_behind_the_voxels_is_not_inflated(tmp_path: Path) -> None:
         volume = session.load_volume(f"nifti:{path}")
 
     np.testing.assert_array_equal(volume.array, VOXELS.T)
+
+
+def test_a_bomb_in_front_of_the_voxels_is_not_inflated(tmp_path: Path) -> None:
+    """Extensions that expand as no text does are refused where that is seen, in a file and in a pair."""
+    single = nifti(vox_offset=2**27)[:352]
+    pair = nifti(magic=b"ni1")[:352]
+    for head, name in ((single, "x.nii.gz"), (pair, "x.hdr.gz")):
+        (tmp_path / name).write_bytes(gzip.compress(head + bytes(2**27), 1))
+    (tmp_path / "x.img").write_bytes(bytes(VOXELS.nbytes))
+
+    for name in ("x.nii.gz", "x.hdr.gz"):
+        with Session(free_ratio_bytes=2**22) as session, memory_growth_below(2**26):
+            with pytest.raises(LimitError, match="expands"):
+                session.load_volume(f"nifti:{tmp_path / name}")
+            assert session.cache.stats().kept == 0
+
+
+@pytest.mark.parametrize("compress", [False, True])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"dim": {1: 32767, 2: 32767, 3: 32767}},
+        {"dim": {0: 7, 1: 32767, 2: 1, 3: 32767, 4: 32767, 5: 32767, 6: 32767, 7: 32767}},
+        {"dim": {0: -3}},
+        {"dim": {2: -3}},
+        {"dim": {0: 8}},
+        {"vox_offset": np.nan},
+        {"vox_offset": np.inf},
+        {"vox_offset": -1e30},
+        {"vox_offset": 1e30},
+        {"datatype": -1},
+    ],
+)
+def test_a_header_that_attacks_gets_an_error_and_no_memory(
+    session: Session, tmp_path: Path, fields: dict[str, Any], compress: bool
+) -> None:
+    """480 bytes that claim the world are refused before anything is allocated, and leave nothing behind."""
+    volume_id = written(tmp_path, nifti(**fields)[:480], compress=compress)
+
+    for load in (session.load_volume, lambda name: session.load_image(f"{name}?frame=0")):
+        with memory_growth_below(2**21), pytest.raises((IntegrityError, LimitError, UnsupportedError)):
+            load(volume_id)
+
+    assert session.cache.stats().kept == 0
 
 
 def test_garbage_behind_compressed_data_is_refused(session: Session, tmp_path: Path) -> None:

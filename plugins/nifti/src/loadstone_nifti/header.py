@@ -204,7 +204,7 @@ def _offset(fields: Nifti1Header, layout: Layout, settings: Settings, source: st
             source=source,
             hint="The header is damaged; get the file again from where it was made.",
         )
-    if not layout.is_pair and value > settings.max_json_bytes:
+    if value > settings.max_json_bytes:
         raise _too_large(f"vox_offset leaves {value:g} bytes in front of the voxels", settings, source)
     return int(fields["vox_offset"])
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from isal import igzip, isal_zlib
 
-from loadstone.errors import IntegrityError
+from loadstone.errors import IntegrityError, LimitError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,6 +34,8 @@ _PIECE: Final = 2**18
 """Small enough to stay in the processor's cache between inflating and copying."""
 _RAW_PIECE: Final = 2**23
 """Read at most so much before looking whether the load was cancelled."""
+_FIRST_PIECE: Final = 2**16
+"""Read so much at a time of the header: little more than is needed, and a bomb is seen early."""
 
 
 _DAMAGED = cast("type[Exception]", isal_zlib.IsalError)  # isal's stub says it is an instance
@@ -42,8 +44,9 @@ _DAMAGED = cast("type[Exception]", isal_zlib.IsalError)  # isal's stub says it i
 class _Watched(RawIOBase):
     """Stored bytes, the first ones put back; each read tells the progress and hears of a cancellation."""
 
-    def __init__(self, opened: Opened, context: LoadContext) -> None:
+    def __init__(self, opened: Opened, context: LoadContext, piece: int) -> None:
         self._raw = opened.raw
+        self._piece = piece
         self._context = context
         self.stored = opened.stored
         self.received = 0
@@ -63,6 +66,16 @@ class _Watched(RawIOBase):
         self._start = bytes(start[:filled])
         return self._start
 
+    def refuse_bomb(self, inflated: int, source: str) -> None:
+        """Refuse what expands more than the settings allow where no header declares how far."""
+        settings = self._context.settings
+        if inflated > settings.free_ratio_bytes and inflated > settings.max_ratio * self.received:
+            raise LimitError(
+                f"the header of the file expands more than {settings.max_ratio} times",
+                source=source,
+                hint="If it is meant to, raise max_ratio (LOADSTONE_MAX_RATIO).",
+            )
+
     def readable(self) -> bool:
         """Say that it can be read."""
         return True
@@ -76,7 +89,7 @@ class _Watched(RawIOBase):
             self._start = self._start[count:]
         else:
             self._context.raise_if_cancelled()
-            count = self._raw.readinto(buffer[:_RAW_PIECE]) or 0
+            count = self._raw.readinto(buffer[: self._piece]) or 0
         self.received += count
         self._context.progress(self.received, self.stored)
         return count
@@ -85,10 +98,11 @@ class _Watched(RawIOBase):
 class ContentStream:
     """Uncompressed bytes, read from the start to the end."""
 
-    __slots__ = ("_inflate", "_raw", "compressed", "place")
+    __slots__ = ("_inflate", "_raw", "_taken", "compressed", "place")
 
     def __init__(self, raw: _Watched, place: Place, *, compressed: bool) -> None:
         self._raw = raw
+        self._taken = 0
         self.place = place
         """Where it comes from."""
         self._inflate = _opened(raw) if compressed else None
@@ -103,9 +117,21 @@ class ContentStream:
         return self._raw.stored * (_MOST_EXPANSION if self.compressed else 1)
 
     def read(self, size: int) -> bytes:
-        """Return `size` bytes, fewer only at the end."""
+        """
+        Return `size` bytes, fewer only at the end: what stands in front of the voxels, of unknown size.
+
+        Raises
+        ------
+        IntegrityError
+            If the compressed data is truncated or damaged.
+        LimitError
+            If it expands as only a bomb does.
+        """
         data = bytearray(size)
-        return bytes(data[: self.readinto(memoryview(data))])
+        count = self.readinto(memoryview(data))
+        self._taken += count
+        self._raw.refuse_bomb(self._taken, self.place.label)
+        return bytes(data[:count])
 
     @property
     def received(self) -> int:
@@ -216,9 +242,9 @@ def _opened(raw: _Watched) -> igzip.IGzipFile:
     return igzip.IGzipFile(fileobj=raw, mode="rb")  # type: ignore[no-untyped-call]
 
 
-def stream_of(opened: Opened, context: LoadContext) -> ContentStream:
+def stream_of(opened: Opened, context: LoadContext, piece: int = _RAW_PIECE) -> ContentStream:
     """Return the content of a file that is open, told by its first bytes whether it is compressed."""
-    watched = _Watched(opened, context)
+    watched = _Watched(opened, context, piece)
     compressed = watched.peek(len(GZIP_MAGIC)) == GZIP_MAGIC
     return ContentStream(watched, opened.place, compressed=compressed)
 
@@ -234,7 +260,7 @@ def beginning(place: Place, context: LoadContext) -> Iterator[ContentStream]:
         If it cannot be had.
     """
     with place.begun(context) as opened:
-        yield stream_of(opened, context)
+        yield stream_of(opened, context, _FIRST_PIECE)
 
 
 @contextmanager
