@@ -1,11 +1,11 @@
 """
 From the scans of a JPEG to an array.
 
-libjpeg fills pixels whose data are missing with grey, and only warns, which nobody hears. A file that ends early
-has no end of image, which its header's reader finds; but a program that "repairs" such files writes one. Whether
-the data reach to the last pixel shows when bytes are put behind them: if they do, nobody reads those; if they do
-not, the decoder takes them for pixels, and the picture changes. That costs a second decode, so it is only done
-where the last pixel is such as the decoder fills in.
+libjpeg fills pixels whose data are missing with grey, and only warns, which nobody hears. A file that ends
+early has no end of image, which its header's reader finds; but a program that "repairs" such files writes
+one. Whether the data reach to the last pixel shows when bytes are put behind them: if they do, nobody reads
+those; if they do not, the decoder takes them for pixels, and the picture changes. That costs a second
+decode, so it is only done where the last pixel is such as the decoder fills in.
 """
 
 from __future__ import annotations
