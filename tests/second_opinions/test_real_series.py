@@ -1,30 +1,22 @@
-"""Volumes equal those that nibabel, SimpleITK and dcm2niix make of the same data."""
+"""Series of scanners: volumes equal those that dcm2niix, dicom2nifti and SimpleITK make of them."""
 
 from __future__ import annotations
 
 import csv
-from itertools import pairwise, product
+from itertools import pairwise
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import nibabel
 import numpy as np
 import pytest
-import SimpleITK
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from nibabel.testing import data_path
 
 import loadstone
-from tests.builders import real_data, rotation, write_ct
+from tests.builders import real_data
+from tests.second_opinions.peers import affine_of, by_simpleitk, canonical, corners, in_ijk, simpleitk
 
 if TYPE_CHECKING:
     import numpy.typing as npt
-
-# Without their types, which are incomplete.
-simpleitk: Any = SimpleITK
-orientations: Any = nibabel.orientations
 
 # Regular series and what dcm2niix or dicom2nifti made of them; REFMAP.csv has the other pairs.
 GENERATED = ["ct_abdomen8", "ct_torchio17", "mr_daikon19", "pet_ct_rsna2"]
@@ -51,47 +43,8 @@ IN_TIME = {
     "ge_fmri_4d": ("InstanceNumber", "", tuple(map(float, range(10)))),
 }
 
-NIFTI_FILES = [
-    "anatomical.nii",
-    "example4d.nii.gz",
-    "example_nifti2.nii.gz",
-    "functional.nii",
-    "resampled_anat_moved.nii",
-    "standard.nii.gz",
-]
-
 # Three series in one folder, of the same three slices.
 SEVERAL = "legacy_mf_pair"
-
-
-def affine_of(image: Any) -> npt.NDArray[np.float64]:
-    """Return SimpleITK's origin, spacing and direction as a matrix from (i, j, k) to LPS, time left out."""
-    axes = image.GetDimension()
-    affine = np.eye(4)
-    affine[:3, :3] = np.reshape(image.GetDirection(), (axes, axes))[:3, :3] * image.GetSpacing()[:3]
-    affine[:3, 3] = image.GetOrigin()[:3]
-    return affine
-
-
-def by_simpleitk(folder: Path) -> Any:
-    """Read a series as SimpleITK's users do: the one file of an enhanced object, or all files, sorted."""
-    names = simpleitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder))
-    return simpleitk.ReadImage(names if len(names) > 1 else names[0])
-
-
-def canonical(
-    array: npt.NDArray[Any], affine: npt.NDArray[np.float64]
-) -> tuple[npt.NDArray[Any], npt.NDArray[np.float64]]:
-    """Flip and permute the first three axes (i, j, k) of an array to come nearest to RAS."""
-    orientation = orientations.io_orientation(affine)
-    flips = orientations.inv_ornt_aff(orientation, array.shape[:3])
-    return orientations.apply_orientation(array, orientation), affine @ flips
-
-
-def corners(shape: tuple[int, ...], affine: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Return the centres of the eight corner voxels, in mm."""
-    indices = np.array(list(product(*((0, length - 1) for length in shape[:3]))))
-    return indices @ affine[:3, :3].T + affine[:3, 3]
 
 
 def reference_of(name: str) -> tuple[npt.NDArray[Any], npt.NDArray[np.float64]]:
@@ -115,94 +68,6 @@ def precise_slope(name: str) -> float:
     """
     header = loadstone.load_volume(real_data("dicom", "series", name)).header()
     return float(header.RescaleSlope) * float(header[0x2005, 0x100E].value)
-
-
-def in_ijk(volume: loadstone.Volume) -> npt.NDArray[Any]:
-    """Return the array of a volume with its first three axes as (i, j, k); time or samples last."""
-    return volume.array.T if "t" in volume.axes else np.swapaxes(volume.array, 0, 2)
-
-
-ANGLES = st.tuples(*3 * [st.floats(-3.1, 3.1)])
-SPACINGS = st.tuples(*3 * [st.floats(0.3, 6.0)])
-ORIGINS = st.tuples(*3 * [st.floats(-500.0, 500.0)])
-
-
-@settings(max_examples=12)
-@given(angles=ANGLES, spacing=SPACINGS, origin=ORIGINS, seed=st.integers(0, 2**16))
-def test_a_series_equals_simpleitk_and_nibabel(
-    angles: tuple[float, float, float],
-    spacing: tuple[float, float, float],
-    origin: tuple[float, float, float],
-    seed: int,
-) -> None:
-    """
-    A shuffled oblique CT series has the order, HU, origin, spacing and direction that SimpleITK reads, and
-    the RAS affine that nibabel reads from what SimpleITK writes.
-    """
-    with TemporaryDirectory() as name, loadstone.Session() as session:
-        folder = Path(name) / "series"
-        folder.mkdir()
-        stored = write_ct(folder, axes=rotation(*angles), spacing=spacing, origin=origin, seed=seed)
-        peer = by_simpleitk(folder)
-        simpleitk.WriteImage(peer, f"{name}/peer.nii")
-        third: Any = nibabel.load(f"{name}/peer.nii")
-
-        volume = session.load_volume(folder)
-        converted = session.load_volume(f"{name}/peer.nii")
-
-        np.testing.assert_array_equal(volume.array, stored.astype(np.int16) - 1024)
-        np.testing.assert_array_equal(volume.array, simpleitk.GetArrayFromImage(peer))
-        np.testing.assert_allclose(volume.affine(), affine_of(peer), atol=1e-6)
-        assert volume.direction is not None
-        assert volume.spacing == pytest.approx(peer.GetSpacing(), abs=1e-6)
-        assert volume.origin == pytest.approx(peer.GetOrigin(), abs=1e-6)
-        # ITK has the unit vectors of the axes as columns, Loadstone as rows.
-        np.testing.assert_allclose(volume.direction.T.ravel(), peer.GetDirection(), atol=1e-6)
-        np.testing.assert_array_equal(in_ijk(volume), third.get_fdata())
-        # A NIfTI header has single precision.
-        np.testing.assert_allclose(volume.affine("RAS"), third.affine, atol=2e-4)
-        np.testing.assert_array_equal(converted.array, volume.array)
-        np.testing.assert_allclose(converted.affine(), volume.affine(), atol=2e-4)
-
-
-def test_slices_are_in_the_order_of_their_positions(tmp_path: Path) -> None:
-    """Whatever files and instances are called, slices ascend along row x column, and each knows its place."""
-    write_ct(tmp_path, axes=rotation(0.3, -0.2, 0.1), seed=3)
-
-    volume = loadstone.load_volume(tmp_path)
-
-    affine = volume.affine()
-    for k, image_id in enumerate(volume.image_ids):
-        header = volume.header(k)
-        normal = np.cross(header.ImageOrientationPatient[:3], header.ImageOrientationPatient[3:])
-
-        assert header.SOPInstanceUID == loadstone.load_image(image_id).header().SOPInstanceUID
-        np.testing.assert_allclose(affine @ (0, 0, k, 1), [*header.ImagePositionPatient, 1], atol=1e-6)
-        assert normal @ affine[:3, 2] > 0
-
-
-@pytest.mark.parametrize("name", NIFTI_FILES)
-def test_a_nifti_volume_equals_nibabel(name: str) -> None:
-    """Voxels and affine are nibabel's, axes reversed, numbers rounded to the volume's dtype."""
-    path = Path(str(data_path)) / name
-    image: Any = nibabel.load(path)
-
-    volume = loadstone.load_volume(path)
-
-    np.testing.assert_array_equal(volume.array, np.asanyarray(image.dataobj).T.astype(volume.dtype))
-    np.testing.assert_allclose(volume.affine("RAS"), image.affine, atol=1e-6)
-
-
-@pytest.mark.parametrize("name", [name for name in NIFTI_FILES if "nifti2" not in name])
-def test_a_nifti_volume_equals_simpleitk(name: str) -> None:
-    """Voxels and geometry are those that SimpleITK reads; it has 0 for NaN, and does not know NIfTI-2."""
-    path = Path(str(data_path)) / name
-    peer = simpleitk.ReadImage(str(path))
-
-    volume = loadstone.load_volume(path)
-
-    np.testing.assert_allclose(np.nan_to_num(volume.array), simpleitk.GetArrayFromImage(peer), rtol=1e-6)
-    np.testing.assert_allclose(volume.affine(), affine_of(peer), atol=1e-4)
 
 
 @pytest.mark.parametrize("name", [*REGULAR, *IN_TIME])
