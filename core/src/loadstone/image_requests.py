@@ -90,7 +90,6 @@ def request_image(
     retrieve: RetrieveWish = None,
 ) -> LoadObject[Image]:
     """Return a handle on an image."""
-    stages = session.retrieve.chosen(retrieve, image_id)
     registration = session.registry.image_loader(image_id.scheme)
     options.refuse_unknown(registration.record.values, registration.record.options, image_id)
     key = image_key(image_id, registration, options)
@@ -98,6 +97,7 @@ def request_image(
         session.cache.remove(key)
     elif (image := session.cache.get(key, session.views.find)) is not None:
         return LoadObject.ready(image_id, image)
+    stages = session.retrieve.chosen(retrieve, image_id)
 
     def work(load: SharedLoad[Image]) -> Image:
         memory = ImageMemory(session.cache if cache else None, session.settings)

@@ -9,6 +9,7 @@ import time
 import weakref
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack
 
 from loadstone import local
@@ -183,7 +184,9 @@ class Session:
             If its loader does not know the ``values`` or ``options``.
         """
         self._prepare()
-        return request_image(self, ImageId(self.registry.to_id(source)), **_image_request(**keywords))
+        known = _plugin_id(source) if isinstance(source, str) else None
+        image_id = known or ImageId(self.registry.to_id(source))
+        return request_image(self, image_id, **_image_request(**keywords))
 
     def load_image(
         self, source: Source, *, progress: ProgressWish = None, **keywords: Unpack[ImageKeywords]
@@ -547,6 +550,12 @@ def _settings(settings: Settings | None, overrides: dict[str, Any]) -> Settings:
     if settings is None:
         return Settings.from_environment(**overrides)
     return settings.replace(**overrides) if overrides else settings
+
+
+@lru_cache(maxsize=4096)  # a viewer asks for the same images over and over
+def _plugin_id(text: str) -> ImageId | None:
+    """Return the id that a text is, taken apart once; None for paths and plain URLs."""
+    return ImageId(text) if scheme_of(text) not in {None, "http", "https", "file"} else None
 
 
 def _image_request(

@@ -265,6 +265,17 @@ class TestAdoption:
         assert np.shares_memory(image.pixels, volume.array)
 
 
+    def test_a_block_whose_images_have_no_names_takes_over_nothing(self) -> None:
+        """It is filled though images are cached."""
+        block = Block(np.arange(24, dtype="u2").reshape(2, 3, 4))
+        with make_session() as session:
+            session.registry.register_volume_loader("block", block.open)
+            session.load_image("number:1")
+            volume = session.load_volume("block:1")
+
+        assert np.array_equal(volume.array, block.stored)
+
+
 class Named(Block):
     """A block whose images have names."""
 

@@ -34,7 +34,7 @@ def adopt(volume: Volume) -> Iterator[int]:
     assembly = volume._assembly
     session = assembly.session
     variants = _variants(session, assembly.options)
-    if not variants and not session.views.shares_any(volume):
+    if not volume.image_ids or not (variants or session.views.shares_any(volume)):
         return
     names = session.views.keys(volume)
     keys = [(index, key) for index in assembly.missing if (key := names[index]) is not None]
