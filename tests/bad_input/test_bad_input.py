@@ -119,7 +119,7 @@ class Bad:
 
 BAD = [
     Bad("a.dcm", TEXT, DecodeError, "not a DICOM object"),
-    Bad("a.dcm", png(), DecodeError, "not a DICOM object"),
+    Bad("a.dcm", png(), UnsupportedError, "not a DICOM object but a PNG image"),
     Bad("a.dcm", PAGE, DecodeError, "not a DICOM object"),
     Bad("a.dcm", b"", DecodeError, "not a DICOM object"),
     Bad(

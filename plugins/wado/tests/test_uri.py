@@ -154,7 +154,7 @@ BAD = {
     "truncated politely": (Answer(GOOD[:-2], framing="close", end="close"), IntegrityError, "truncated"),
     "truncated": (Answer(GOOD, body_cut=len(GOOD) - 2, end="close"), FetchError, "connection ended"),
     "report": (Answer(part10(identity(SOPClassUID="1.2.840.10008.5.1.4.1.1.88.11"))), UnsupportedError, "SR"),
-    "picture": (Answer(b"\xff\xd8\xff\xe0\0\x10JFIF" + bytes(300)), DecodeError, "DICOM"),
+    "picture": (Answer(b"\xff\xd8\xff\xe0\0\x10JFIF" + bytes(300)), UnsupportedError, "a JPEG image"),
 }
 
 

@@ -37,6 +37,7 @@ def scaling_of(number: int = 1, **attributes: Any) -> Scaling:
         ),
         ({"Modality": "PT", "RescaleSlope": "0.5", "Units": "BQML"}, Scaling(0.5, 0, "Bq/ml")),
         ({"Modality": "PT", "Units": "CNTS"}, Scaling(units="counts")),
+        ({"Modality": "PT", "RescaleSlope": "2", "RescaleType": "BQML"}, Scaling(2, 0, "Bq/ml")),
         ({"Modality": "PT", "RescaleSlope": "2", "RescaleType": "HU", "Units": "PCNT"}, Scaling(2, 0, "%")),
         (
             {"SOPClassUID": RTDoseStorage, "DoseGridScaling": "1e-6", "DoseUnits": "GY"},
@@ -108,12 +109,13 @@ def test_modality_tables_are_applied_as_by_pydicom(
     assert np.array_equal(raw.pixels, pixels)
 
 
-@pytest.mark.parametrize("modality", ["XA", "XRF"])
-def test_the_modality_table_of_projections_is_not_applied(modality: str) -> None:
+@pytest.mark.parametrize("kind", ["12.1", "12.1.1", "12.2", "12.2.1"])
+def test_the_modality_table_of_projections_is_not_applied(kind: str) -> None:
     """In XA and XRF it leads to X-ray intensities, not to values (DICOM PS3.3 C.8.7.1.1.2)."""
     lut = item(LUTDescriptor=[2, 0, 8], ModalityLUTType="US", LUTData=[5, 6])
     lut["LUTDescriptor"].VR = lut["LUTData"].VR = "US"
-    with opened(image(Modality=modality, ModalityLUTSequence=Sequence([lut]))) as part:
+    sop_class = f"1.2.840.10008.5.1.4.1.1.{kind}"
+    with opened(image(SOPClassUID=sop_class, ModalityLUTSequence=Sequence([lut]))) as part:
         assert load_frame(part.frames, 1).pixels.max() == 11
 
 

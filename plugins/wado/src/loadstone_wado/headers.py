@@ -18,6 +18,7 @@ from loadstone.errors import DecodeError, IntegrityError, LimitError, LoadstoneE
 from loadstone_wado import tags
 from loadstone_wado.blobs import MemoryBlob, as_stream
 from loadstone_wado.elements import DatasetElements, Elements, RawElements
+from loadstone_wado.foreign import HEAD_BYTES, not_dicom
 from loadstone_wado.transfer_syntaxes import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
     EXPLICIT_VR_BIG_ENDIAN,
@@ -89,6 +90,8 @@ def read_header(blob: Blob, settings: Settings) -> Header:
     ------
     DecodeError
         If it is no DICOM object.
+    UnsupportedError
+        If it is one of another format that is known by its beginning.
     IntegrityError
         If it ends within the header.
     LimitError
@@ -224,7 +227,7 @@ def _read_unusual(blob: Blob) -> Header:
     marked = blob.read(128, 4) == b"DICM"
     if not marked and tags.SOP_CLASS_UID not in dataset and tags.ROWS not in dataset:
         # Without a preamble anything can look like a few attributes.
-        raise _not_dicom(blob.source)
+        raise not_dicom(blob.read(0, HEAD_BYTES), blob.source)
     return Header(DatasetElements(dataset, little_endian=bool(little_endian)), uid, pixels)
 
 
@@ -241,11 +244,8 @@ def _dcmread(stream: io.BufferedReader | io.BytesIO, source: str) -> Dataset:
         raise LimitError("its sequences are nested too deeply", source=source) from error
     except Exception as error:
         # pydicom raises whatever its parts raise on bytes that are no DICOM.
-        raise _not_dicom(source) from error
-
-
-def _not_dicom(source: str) -> DecodeError:
-    return DecodeError("it is not a DICOM object", source=source, hint="Check what was asked for.")
+        stream.seek(0)
+        raise not_dicom(stream.read(HEAD_BYTES), source) from error
 
 
 def _pixels_at(blob: Blob, offset: int, *, implicit: bool, little_endian: bool) -> PixelElement | None:

@@ -23,7 +23,9 @@ __all__ = ["LookUpTable", "modality_lut", "modality_table", "scaling", "voi_lut"
 _log = logging.getLogger(__name__)
 
 _TRANSFORMATION: Final = tags.PIXEL_VALUE_TRANSFORMATION_SEQUENCE
-_PROJECTIONS: Final = frozenset({"XA", "XRF"})
+_PROJECTIONS: Final = frozenset(
+    f"1.2.840.10008.5.1.4.1.1.{kind}" for kind in ("12.1", "12.1.1", "12.2", "12.2.1")
+)
 """Their modality LUT goes from stored values to a linear relation with X-ray beam, and is not for display."""
 
 _FUNCTIONS: Final = frozenset({"LINEAR", "LINEAR_EXACT", "SIGMOID"})
@@ -122,7 +124,8 @@ def _rescaled_units(frame: Frame, rescale_type: str | None) -> str:
 
 
 def _recorded_units(frame: Frame) -> str:
-    units = frame.elements.text(tags.UNITS).upper()
+    # Enhanced PET has them where other objects have the type of their values.
+    units = (frame.elements.text(tags.UNITS) or modality_lut(frame).rescale_type or "").upper()
     return _UNITS.get(units, units)
 
 
@@ -135,10 +138,10 @@ def modality_table(frame: Frame) -> LookUpTable | None:
     MetadataError
         If it is damaged.
     """
-    if frame.elements.text(tags.MODALITY) in _PROJECTIONS:
-        return None
     item = frame.elements.item(tags.MODALITY_LUT_SEQUENCE)
     if item is None or not item.values(tags.LUT_DESCRIPTOR):
+        return None
+    if frame.elements.text(tags.SOP_CLASS_UID) in _PROJECTIONS:
         return None
     entries, first, bits = _table(item)
     kind = item.text(tags.MODALITY_LUT_TYPE)
