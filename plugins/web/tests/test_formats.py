@@ -26,7 +26,7 @@ OTHERS = {
     "SVG": b"<?xml version='1.0'?><svg xmlns='http://www.w3.org/2000/svg'/>",
     "XML": b"<?xml version='1.0'?><error/>",
     "JSON": b'{"error": "not found"}',
-    "text that begins 'Not Found'": b"Not Found",
+    "plain text": b"Not Found",
     "unknown, begins with 00 01": b"\0\1\2\3",
 }
 
@@ -36,6 +36,14 @@ def test_another_format_is_refused_by_name(name: str) -> None:
     """Only PNG and JPEG are opened; the message says what it looks like instead."""
     with pytest.raises(UnsupportedError, match=name):
         header_of(OTHERS[name])
+
+
+def test_no_word_of_a_text_is_in_the_message() -> None:
+    """What is no image may be a report about somebody."""
+    with pytest.raises(UnsupportedError) as caught:
+        header_of(b"Doe^Jane has a tumour")
+
+    assert "Doe" not in str(caught.value)
 
 
 @pytest.mark.parametrize("kind", ["GIF", "TIFF", "BMP", "PPM", "WEBP"])
