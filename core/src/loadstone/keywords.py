@@ -53,6 +53,11 @@ class VolumeKeywords(ImageKeywords, total=False):
     """Whether the volume stays in memory until it is released."""
     image_ids: Sequence[str] | None
     """The images that it is to consist of; then the source is just its name."""
+    prefetch_metadata: bool
+    """
+    Whether what is known about its images is asked for before any is loaded (default). Without, they are loaded
+    at once, and sorted and checked afterwards; until then they take memory beside the volume.
+    """
     writable: bool
     """
     Whether its array can be written to, as torch wants it. It is then the caller's own: nobody else gets it,

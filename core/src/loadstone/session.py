@@ -586,6 +586,7 @@ def _volume_request(
     errors: Literal["raise", "collect"] = "raise",
     pinned: bool = False,
     image_ids: Sequence[str] | None = None,
+    prefetch_metadata: bool = True,
     writable: bool = False,
     allocate: Allocation = "ram",
     **keywords: Unpack[ImageKeywords],
@@ -609,6 +610,7 @@ def _volume_request(
         pinned,
         errors == "collect",
         writable,
+        prefetch_metadata=prefetch_metadata,
         retrieve=request["retrieve"],
         allocate=allocate,
     )

@@ -223,7 +223,8 @@ class VolumeLoading:
         if len({each.scheme for each in ids}) > 1:
             raise InvalidIdError("its images have several schemes", source=self.volume_id)
         modules: Sequence[Modules]
-        if self.session.registry.image_loader(ids[0].scheme).record.metadata is None:
+        record = self.session.registry.image_loader(ids[0].scheme).record
+        if record.metadata is None or not self.wish.prefetch_metadata:
             modules = images.modules(ids)
         else:
             modules = _with_sizes(ids, load_modules(self.session, ids, context), images)

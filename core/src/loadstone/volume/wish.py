@@ -35,6 +35,8 @@ class VolumeWish:
     """Whether an incomplete volume is a result rather than an error."""
     writable: bool = False
     """Whether its memory is the caller's own, to be written to; then the session does not keep it."""
+    prefetch_metadata: bool = True
+    """Whether its images are described before they are loaded; the result is the same."""
     retrieve: RetrieveWish = None
     """By which stages it is loaded; the result is the same."""
     allocate: Allocation = "ram"
