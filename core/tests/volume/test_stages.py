@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.tests.builders import SHAPE, WAIT, Stack, make_session
+from core.tests.builders import SHAPE, WAIT, Stack, make_session, plane
 from loadstone import (
     DecodeError,
+    GeometryError,
     Image,
     IntegrityError,
     LoadstoneError,
@@ -25,7 +26,7 @@ from loadstone import (
     VoxelSource,
 )
 from loadstone.events import ImageLoadFailed, RetrieveStage, VolumeModified, VolumeWidened
-from loadstone.metadata import Scaling
+from loadstone.metadata import ImagePixel, ModuleSet, Scaling, TransferSyntax
 from loadstone.retrieve import (
     BUILT_IN,
     INTERLEAVED,
@@ -445,3 +446,78 @@ def test_blocks_have_no_stages() -> None:
 
     assert (volume.array == 5).all()
     assert events == []
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_images_before_metadata(*, many: bool) -> None:
+    """Without `prefetch_metadata` nothing is asked for but the images; the volume is sorted and equal."""
+    described: list[str] = []
+
+    class Silent(Stack):
+        def metadata(self, image_ids: Any, context: LoadContext) -> Any:
+            described.extend(image_ids)
+            return super().metadata(image_ids, context)
+
+    stack = Silent(range(9), scaling=Scaling(1, -5, "HU"))
+    with make_session({"slices": stack.loader(many=many)}) as session:
+        volume = request(session, stack, prefetch_metadata=False).result(WAIT)
+
+        assert described == []
+        plain = request(session, stack, reload=True).result(WAIT)
+
+        assert len(described) == 9
+        assert np.array_equal(volume.array, plain.array)
+        assert (volume.spacing, volume.units, volume.image_ids) == (plain.spacing, "HU", plain.image_ids)
+        assert session.cache.stats().reserved == 0
+
+
+def test_images_before_a_geometry_that_is_refused() -> None:
+    """What does not form a volume is refused then too, with the report, and leaves nothing behind."""
+    stack = Stack(range(9))
+    ids = [each for each in stack.ids if each != "slices:4"]
+    with make_session({"slices": stack.loader()}) as session:
+        with pytest.raises(GeometryError, match="gap"):
+            session.load_volume("streaming:gap", image_ids=ids, prefetch_metadata=False)
+
+        assert session.cache.stats().reserved == 0
+
+
+def test_what_the_session_has_for_a_transfer_syntax() -> None:
+    """Volumes whose first image is known to be in that transfer syntax are loaded by its stages."""
+    syntax = "1.2.840.10008.1.2.4.202"
+
+    class Said(Stack):
+        def modules(self, number: int) -> ModuleSet:
+            pixel = ImagePixel(SHAPE[0], SHAPE[1], self.dtype)
+            return ModuleSet(plane(3.0 * number), pixel, TransferSyntax(syntax))
+
+    stack = Said(range(4))
+    with session_of(stack) as session:
+        events = watched(session)
+        session.retrieve.set(syntax, "sequential")
+        request(session, stack).result(WAIT)
+        session.retrieve.set("streaming:all", "single")
+        request(session, stack, reload=True).result(WAIT)
+
+    assert [each.stage for each in events] == ["fast", "final", "all"]
+
+
+def test_going_on_after_a_cancel() -> None:
+    """What stages have brought before a cancel stays; `load` asks for the rest only, at the final quality."""
+    stack = Gated(range(12))
+    with session_of(stack, compute_permits=4) as session:
+        handle = request(session, stack, retrieve=INTERLEAVED)
+        shown = handle.partials()
+        volume = next(shown)
+        stack.open.release(3)
+        next(shown)
+        before = {index for index in range(12) if volume.quality[index] == Quality.FULL}
+        handle.cancel()
+        stack.open.release(100)
+        stack.calls.clear()
+        volume.load()
+
+    assert before == {0, 5, 11}
+    assert not before & {number for number, _ in stack.calls}
+    assert volume.missing == ()
+    assert volume.array[:, 0, 0].tolist() == [*range(12)]
