@@ -55,8 +55,8 @@ class VolumeKeywords(ImageKeywords, total=False):
     """The images that it is to consist of; then the source is just its name."""
     prefetch_metadata: bool
     """
-    Whether what is known about its images is asked for before any is loaded (default). Else they are loaded at
-    once, and sorted and checked afterwards; until then they take memory beside the volume.
+    Whether its images are described before any is loaded (default). Else they are loaded at once, sorted and
+    checked afterwards, and take memory beside the volume until then.
     """
     writable: bool
     """
