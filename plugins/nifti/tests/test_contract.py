@@ -10,7 +10,7 @@ import pytest
 
 from loadstone.testing import ImageLoaderContract, PluginPackageContract, VolumeLoaderContract, WireTap
 from loadstone.testing.faults import Answer, FaultServer
-from plugins.nifti.tests.builders import nifti, written
+from plugins.nifti.tests.builders import edited, nifti, ranged, written
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,6 +55,24 @@ class TestSliceOfCompressedFile(TestSlice):
         return f"{written(tmp_path, FILE, compress=True)}?frame=2"
 
 
+LARGE = np.random.default_rng(6).integers(0, 90, (1200, 600, 4), np.int16)
+"""Too many voxels to be inflated all at once for a slice."""
+
+
+class TestSliceOfLargeCompressedFile(TestSlice):
+    @pytest.fixture
+    def expected(self) -> npt.NDArray[Any]:
+        return LARGE[:, :, 2].T
+
+    @pytest.fixture
+    def image_id(self, tmp_path: Path) -> str:
+        return f"{written(tmp_path, nifti(LARGE, scl_slope=2.0), compress=True)}?frame=2"
+
+    @pytest.fixture
+    def image_ids(self, image_id: str) -> list[str]:
+        return [image_id.replace("=2", f"={k}") for k in (1, 3, 0, 2)]
+
+
 class TestVolume(_Volumes):
     @pytest.fixture
     def volume_id(self, tmp_path: Path) -> str:
@@ -69,6 +87,18 @@ class TestCompressedVolume(TestVolume):
     @pytest.fixture
     def volume_id(self, tmp_path: Path) -> str:
         return written(tmp_path, FILE, compress=True)
+
+
+class TestVolumeOfPair(TestVolume):
+    @pytest.fixture
+    def volume_id(self, tmp_path: Path) -> str:
+        (tmp_path / "image.img.gz").write_bytes(gzip.compress(FILE[352:], 1))
+        (tmp_path / "image.hdr").write_bytes(edited(FILE, magic=b"ni1", vox_offset=0)[:352])
+        return f"nifti:{tmp_path / 'image.hdr'}"
+
+    @pytest.fixture
+    def missing_volume_id(self, volume_id: str) -> str:
+        return volume_id.replace("image.hdr", "other.hdr")
 
 
 class _Remote:
@@ -100,6 +130,15 @@ class TestRemoteVolume(_Remote, _Volumes):
     @pytest.fixture
     def missing_volume_id(self, server: WireTap) -> str:
         return f"nifti:{server.url}/t2.nii.gz"
+
+
+class TestRemoteSliceByRanges(TestRemoteSlice):
+    @pytest.fixture
+    def server(self) -> Iterator[WireTap]:
+        with FaultServer() as server:
+            server.plan("/t1.nii.gz", ranged(FILE, '"one"'))
+            with WireTap(server.url("")) as tap:
+                yield tap
 
 
 class TestPackage(PluginPackageContract):
