@@ -98,7 +98,7 @@ def ask(session: Session, seed: int, ended: list[object]) -> None:
 
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("limit", [1, 2, 20])
-@pytest.mark.parametrize("cache_bytes", [150, 10**6])
+@pytest.mark.parametrize("cache_bytes", [1000, 10**6])
 def test_every_load_ends_and_nothing_is_left(limit: int, cache_bytes: int) -> None:
     """No deadlock, no lost handle; afterwards no permit, reservation, pin, lock or load remains."""
     ended = list[object]()
