@@ -26,7 +26,7 @@ OTHERS = {
     "SVG": b"<?xml version='1.0'?><svg xmlns='http://www.w3.org/2000/svg'/>",
     "XML": b"<?xml version='1.0'?><error/>",
     "JSON": b'{"error": "not found"}',
-    "plain text": b"Not Found",
+    "text": b"Not Found",
     "unknown, begins with 00 01": b"\0\1\2\3",
 }
 

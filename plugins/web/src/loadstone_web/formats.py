@@ -56,7 +56,7 @@ def looks_like(head: bytes) -> str:
         if pattern.match(head):
             return described
     if not head[:64].translate(None, _PRINTABLE):
-        return "plain text"  # whose words may be a patient's or a secret
+        return "text"  # whose words may be a patient's or a secret
     return f"unknown, begins with {head[:8].hex(' ')}"
 
 
