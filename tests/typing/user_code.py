@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, assert_type
@@ -20,6 +22,7 @@ from loadstone import (
     Progress,
     Quality,
     RequestType,
+    SeriesInfo,
     Session,
     Settings,
     Volume,
@@ -29,6 +32,7 @@ from loadstone.events import ImageLoaded, VolumeModified
 from loadstone.geometry import GeometryReport
 from loadstone.metadata import ImagePlane, Scaling
 from loadstone.transport import BasicAuth, BearerAuth
+from loadstone_wado import DicomWeb, StudyRow, register_object
 
 
 def images() -> None:
@@ -58,6 +62,19 @@ def volumes() -> None:
     assert_type(volume.load(progress=print), Volume)
     assert_type(loadstone.load_volumes("dicomfile:study"), list[Volume])
     assert_type(loadstone.volume_ids("dicomfile:study"), list[str])
+
+
+def what_is_there() -> None:
+    """Rows of a scan and of a search have values with types."""
+    table = loadstone.scan("dicomfile:study")
+    assert_type(table[0], SeriesInfo)
+    assert_type([row.shape for row in table], list[tuple[int, ...]])
+    web = DicomWeb("https://pacs.example.org/dicom-web")
+    assert_type(web.studies({"PatientID": "4711", "StudyDate": dt.date(2024, 2, 1)}), list[StudyRow])
+    assert_type(web.series({"Modality": "CT"}, study="1.2.3", limit=10)[0].series_number, int | None)
+    assert_type(web.rendered(web.image_ids("1.2", "1.2.3")[0], window=(40, 400), size=(64, 64)), Image)
+    with register_object(io.BytesIO(b"DICM")) as stored:
+        assert_type(stored.id, str)
 
 
 def load_objects() -> None:

@@ -10,7 +10,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, MediaStorageDirectoryStorage, generate_uid
 
 from loadstone import FetchError, IntegrityError, InvalidIdError, LoadstoneError, Session
-from plugins.wado.tests.builders import bundled, identity, part10
+from plugins.wado.tests.builders import bundled, identity, part10, shared_data
 from plugins.wado.tests.studies import ct_slice, modality_values
 
 if TYPE_CHECKING:
@@ -201,3 +201,14 @@ def test_a_real_one(session: Session) -> None:
     rows = session.scan(place)
     assert rows
     assert {row.description for row in rows} <= beside
+
+
+def test_a_disc(session: Session) -> None:
+    """A real disc holds, by its DICOMDIR, the very volumes that its folder holds."""
+    root = shared_data() / "dicom" / "dicomdir"
+    by_list, by_folder = session.scan(f"dicomfile:{root / 'DICOMDIR'}"), session.scan(root)
+
+    assert sum(row.count for row in by_list) == 31
+    assert sorted((row.modality, row.shape) for row in by_list) == sorted(
+        (row.modality, row.shape) for row in by_folder
+    )
