@@ -229,3 +229,39 @@ class TestOnRequest:
 
         assert volume.shape[0] == 8
         assert volume.spacing[2] == pytest.approx(3.0)
+
+    def test_a_tilt_is_resampled(self, tmp_path: Path) -> None:
+        """
+        Slices are moved until they lie straight: each voxel has the value that the sheared volume has at its
+        place, what no slice covers the smallest of its slice; the affine is that of a right-angled volume.
+        """
+        case = Case(tilt=15.0)
+        ramp = np.add.outer(3.0 * np.arange(16), np.arange(16)).astype(np.uint16)
+        for k, file in enumerate(case.write(tmp_path)):
+            dataset = pydicom.dcmread(file)
+            dataset.PixelData = (ramp + 100 * k).astype("<u2").tobytes()
+            dataset.save_as(file)
+
+        sheared = loadstone.load_volume(tmp_path, dtype="f8")
+        straight = loadstone.load_volume(tmp_path, dtype="f8", geometry=GeometryPolicy(tilt="resample"))
+
+        assert straight.direction is not None
+        np.testing.assert_allclose(straight.direction @ straight.direction.T, np.eye(3), atol=1e-9)
+        assert straight.spacing[2] == pytest.approx(3.0)
+        assert straight.shape == (8, 16 + 12, 16)
+        assert straight.image_ids == ()
+        place = np.linalg.inv(sheared.affine()) @ straight.affine()
+        covered = 0
+        for k, j, i in np.ndindex(straight.shape):
+            x, y, z = (place @ (i, j, k, 1))[:3]
+            assert z == pytest.approx(k)
+            if -1e-6 <= y <= 15 + 1e-6:
+                expected = 100 * k + 3 * y + x - 1024
+                covered += 1
+            else:
+                expected = 100 * k - 1024
+            assert straight.array[k, j, i] == pytest.approx(expected, abs=1e-4)
+        assert covered >= 8 * 15 * 16
+        position = straight.image(3).plane.image_position_patient
+        assert position == pytest.approx((straight.affine() @ (0, 0, 3, 1)).tolist()[:3])
+        assert straight.geometry.kinds == {"tilt"}

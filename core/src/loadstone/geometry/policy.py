@@ -34,8 +34,13 @@ class GeometryPolicy:
     """
     duplicate: Literal["raise", "first", "ignore"] = "raise"
     """Several images lie at one position. ``"first"`` keeps the image of each that was given first."""
-    tilt: Literal["shear", "raise"] = "shear"
-    """The slices advance at an angle to their normal (gantry tilt). ``"shear"``: the exact affine."""
+    tilt: Literal["shear", "raise", "resample"] = "shear"
+    """
+    The slices advance at an angle to their normal (gantry tilt). ``"shear"``: the exact affine.
+    ``"resample"``: they are moved within their planes, by linear interpolation, until they lie straight above
+    each other; rows or columns are added, which hold the smallest value of the slice, and the slices have no
+    image ids any more.
+    """
     irregular: Literal["raise", "ignore"] = "raise"
     """The slices are not equally spaced along a line."""
     incomplete: Literal["raise", "ignore"] = "raise"

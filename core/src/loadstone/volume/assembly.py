@@ -88,7 +88,9 @@ class Assembly:
         self.reservation = reservation
         self.allocation = allocation
         self.is_own = is_own
-        self.block = Block(plan.shape, plan.slice_shape, plan.dtype, allocation, is_own=is_own)
+        self.block = Block(
+            plan.shape, plan.slice_shape, plan.dtype, allocation, is_own=is_own, shear=plan.shear
+        )
         self.scratch = Scratch(None if reservation is None else session.cache)
         # What nobody has is 0 and stays so, unless it is interpolated from what arrives.
         self.qualities = Qualities(plan.count, sorted(plan.absent - plan.between.keys()))
@@ -258,13 +260,6 @@ class Assembly:
         self.callers = 1
         self.block.shown = self.block.array
 
-    def give_away(self) -> None:
-        """Make all of it final as it is, and its memory the caller's to write to."""
-        for index in range(self.plan.count):
-            self.finish(index)
-        self.callers = 1
-        self.block.shown = self.block.array
-
     def finish(self, index: int) -> None:
         """Mark an index as final."""
         self.qualities.reach(index)
@@ -300,7 +295,14 @@ class Assembly:
         wider = replace(self.plan, scaling=scaling, dtype=scaling[0].dtype)
         if self.reservation is not None:
             self.reservation.grow(self._in_memory(wider))
-        block = Block(wider.shape, wider.slice_shape, wider.dtype, self.allocation, is_own=self.is_own)
+        block = Block(
+            wider.shape,
+            wider.slice_shape,
+            wider.dtype,
+            self.allocation,
+            is_own=self.is_own,
+            shear=self.plan.shear,
+        )
         there = self.quality > 0
         block.slices[there] = self.block.slices[there]
         if self.reservation is not None:
@@ -335,7 +337,8 @@ class Assembly:
         return replace(
             template,
             pixels=self.block.view.reshape(-1, *self.plan.slice_shape)[index],
-            image_id=self.plan.image_ids[index] if self.plan.image_ids else "",
+            image_id=self.plan.names[index] if self.plan.names else "",
+            plane=self.plan.plane(index) if self.plan.shear else template.plane,
             scaled=self.options.scaled,
             quality=Quality(self.quality[index]) if self.quality[index] else Quality.FAR_REPLICATE,
             loader=loader,

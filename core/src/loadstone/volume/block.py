@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,9 @@ from loadstone import pixels
 from loadstone.errors import IntegrityError
 from loadstone.image_loading import readonly
 from loadstone.volume.memory import ZEROED, Allocation
+
+if TYPE_CHECKING:
+    from loadstone.volume.shear import Shear
 
 __all__ = ["Block", "tail"]
 
@@ -38,6 +41,8 @@ class Block:
         Where its memory is.
     is_own
         Whether callers may write to it from the start.
+    shear
+        How slices are moved within their planes; None: they stay as they are.
 
     Attributes
     ----------
@@ -59,7 +64,9 @@ class Block:
         allocation: Allocation = "ram",
         *,
         is_own: bool = False,
+        shear: Shear | None = None,
     ) -> None:
+        self.shear = shear
         self.array = ZEROED[allocation](shape, dtype)
         self.view = readonly(self.array)
         self.shown = self.array if is_own else self.view
@@ -87,11 +94,19 @@ class Block:
         FrameDoesNotFit
             If a value does not fit the dtype of the block; the slice is not final then.
         """
-        if stored.shape != self.slices.shape[1:]:
+        into, shear = self.slices[index], self.shear
+        if stored.shape != into.shape and (
+            shear is None or into.shape != (*shear.shape(*stored.shape[:2]), *stored.shape[2:])
+        ):
             raise IntegrityError(
-                f"the image is {stored.shape}, its metadata promised {self.slices.shape[1:]}", source=identity
+                f"the image is {stored.shape}, its metadata promised {into.shape}", source=identity
             )
-        pixels.scale_into(plan, stored, self.slices[index])
+        if shear is None:
+            pixels.scale_into(plan, stored, into)
+            return
+        scaled = np.empty(stored.shape, into.dtype)
+        pixels.scale_into(plan, stored, scaled)
+        shear.move(scaled, index % shear.slices, into)
 
     def copy(self, index: int, target: int) -> None:
         """Copy an image into the slice of another one."""

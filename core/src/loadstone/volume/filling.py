@@ -71,7 +71,8 @@ def fill_volume(
         elif isinstance(assembly.chosen, VoxelSource):
             fill_voxels(attempt, assembly.chosen.fill, context)
         else:
-            registration = session.registry.image_loader(ImageId(assembly.plan.image_ids[0]).scheme)
+            some_id = ImageId(next(filter(None, assembly.plan.image_ids)))
+            registration = session.registry.image_loader(some_id.scheme)
             fill_images(attempt, registration.record, context, stages)
     finally:
         for error in (*attempt.errors, *attempt.passing):

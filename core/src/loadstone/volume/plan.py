@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from loadstone.hookspecs import VolumeHeader, VoxelSource
     from loadstone.options import LoadOptions
+    from loadstone.volume.shear import Shear
 
 __all__ = ["VolumePlan", "named_axes", "plan_of_source"]
 
@@ -60,6 +61,8 @@ class VolumePlan:
     """What is known along axes in front of the slices, by their names in `axes`."""
     between: Mapping[int, tuple[int, int]] = field(default_factory=dict)
     """Images that are interpolated, each with the indices of those before and behind it."""
+    shear: Shear | None = None
+    """How slices are moved within their planes; None: they stay as they are."""
 
     @property
     def slice_shape(self) -> tuple[int, ...]:
@@ -89,6 +92,11 @@ class VolumePlan:
             image_position_patient=(float(position[0]), float(position[1]), float(position[2])),
             image_orientation_patient=(row_x, row_y, row_z, column_x, column_y, column_z),
         )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Ids that load its slices as images: those of `image_ids`, unless slices are moved."""
+        return () if self.shear else self.image_ids
 
     @property
     def slices(self) -> int:

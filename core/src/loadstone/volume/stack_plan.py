@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 
 from loadstone import geometry, pixels
 from loadstone.errors import GeometryError, MetadataError
 from loadstone.geometry import FindingKind, GeometryPolicy, GeometryReport
-from loadstone.metadata import ImagePixel, ImagePlane, Modules, ModuleSet, Scaling, VoiLut
+from loadstone.metadata import ImagePixel, ImagePlane, Module, Modules, ModuleSet, Scaling, VoiLut
 from loadstone.volume.plan import VolumePlan, named_axes
+from loadstone.volume.shear import Shear
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from loadstone.options import LoadOptions
 
 __all__ = ["plan_of_stack"]
+
+M = TypeVar("M", bound=Module)
 
 
 def plan_of_stack(
@@ -46,23 +50,58 @@ def plan_of_stack(
     scaling, dtype = _scaling(described, modules, cells, options)
     samples = _COLOR_AXIS[first.samples_per_pixel]
     leading = [axis.name for axis in stack.coordinates]
+    affine = None if _is_elsewhere(stack) else grid.stack.affine_lps
+    shear = _shear(grid, policy)
+    rows, columns = shear.shape(first.rows, first.columns) if shear else (first.rows, first.columns)
     return VolumePlan(
         volume_id=stack.volume_id,
-        shape=(*grid.cells.shape, first.rows, first.columns, *(first.samples_per_pixel for _ in samples)),
+        shape=(*grid.cells.shape, rows, columns, *(first.samples_per_pixel for _ in samples)),
         axes=(*leading, _slice_axis(planes), "j", "i", *samples),
         dtype=dtype,
         scaling=scaling,
         image_ids=tuple(stack.image_ids[each] if each >= 0 else "" for each in cells),
-        modules=_modules_of(cells, modules),
+        modules=_modules_of(cells, modules if shear is None else _moved(modules, rows, columns)),
         report=grid.stack.report.adding(*stack.findings),
-        affine=None if _is_elsewhere(stack) else grid.stack.affine_lps,
-        spacing=grid.stack.spacing,
+        affine=shear.affine if shear else affine,
+        spacing=(*grid.stack.spacing[:2], grid.stack.slice_distance) if shear else grid.stack.spacing,
         units=_units(modules) if options.scaled else "",
         voi_lut=_voi_lut(cells, modules),
         header=lambda: None,
         coordinates=named_axes(stack.coordinates),
         between=_between(grid) if policy.gap == "interpolate" else {},
+        shear=shear,
     )
+
+
+def _shear(grid: geometry.GridGeometry, policy: GeometryPolicy) -> Shear | None:
+    """Return what makes tilted slices lie straight, where that is asked for."""
+    stack = grid.stack
+    if policy.tilt != "resample" or stack.affine_lps is None or FindingKind.TILT not in stack.report.kinds:
+        return None
+    return Shear.of(stack.affine_lps, grid.cells.shape[-1])
+
+
+def _moved(modules: Sequence[Modules], rows: int, columns: int) -> list[Modules]:
+    """Return the metadata of images that were moved: of another size, and where the volume has them."""
+    return [_MovedModules(each, rows, columns) for each in modules]
+
+
+@dataclass(frozen=True, slots=True)
+class _MovedModules:
+    """What is known about an image, but for its size and place."""
+
+    modules: Modules
+    rows: int
+    columns: int
+
+    def get(self, kind: type[M]) -> M | None:
+        """Return the module of that kind, or None."""
+        if kind is ImagePlane:
+            return None
+        found: Module | None = self.modules.get(kind)
+        if isinstance(found, ImagePixel):
+            found = replace(found, rows=self.rows, columns=self.columns)
+        return cast("M | None", found)
 
 
 def _modules_of(cells: Sequence[int], modules: Sequence[Modules]) -> Callable[[int], Modules]:

@@ -102,7 +102,7 @@ class Volume:
     @property
     def image_ids(self) -> tuple[str, ...]:
         """The ids of its slices, in order."""
-        return self._assembly.plan.image_ids
+        return self._assembly.plan.names
 
     @property
     def geometry(self) -> geometry.GeometryReport:
