@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from loadstone import DecodeError, LimitError
-from loadstone_wado.dicomweb.json_objects import parsed_objects
+from loadstone_wado.dicomweb.json_objects import integer_of, parsed_objects, texts_of
 
 
 def nested(levels: int) -> bytes:
@@ -44,3 +44,35 @@ def test_the_deepest_allowed() -> None:
     """The limit itself is allowed."""
     assert len(parsed(nested(64))) == 1
     assert json.loads(nested(64))
+
+
+@pytest.mark.parametrize(
+    ("element", "texts"),
+    [
+        ({"vr": "LO", "Value": ["a ", " b\0"]}, ("a", "b")),
+        ({"Value": "bare"}, ("bare",)),
+        ({"vr": "PN", "Value": [{"Alphabetic": "Doe^Jane", "Ideographic": "x"}]}, ("Doe^Jane",)),
+        ({"vr": "PN", "Value": [{"Ideographic": "山田^太郎"}]}, ("山田^太郎",)),
+        ({"vr": "PN", "Value": ["Doe^Jane"]}, ("Doe^Jane",)),
+        ({"vr": "IS", "Value": [7, 2.5]}, ("7", "2.5")),
+        ({"vr": "LO", "Value": [None, "", "a"]}, ("a",)),
+        ({"vr": "LO", "Value": [True, [], {}, {"Alphabetic": 3}]}, ("3",)),
+        ({"vr": "LO"}, ()),
+        ({"vr": "LO", "Value": None}, ()),
+        (None, ()),
+        ("text", ()),
+    ],
+)
+def test_values_as_text(element: object, texts: tuple[str, ...]) -> None:
+    """Whatever a server writes for values is read as text, or not at all; never an error."""
+    assert texts_of({"00100010": element}, "00100010") == texts
+
+
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [(512, 512), ("512", 512), (512.0, 512), (" 7 ", 7), ("1e3", 1000), (2.5, None), ("x", None), ("nan", None),
+     ("inf", None), (None, None)],
+)  # fmt: skip
+def test_values_as_numbers(value: object, number: int | None) -> None:
+    """A whole number is one however it is written; anything else is unknown."""
+    assert integer_of({"00280010": {"vr": "US", "Value": [value]}}, "00280010") == number
