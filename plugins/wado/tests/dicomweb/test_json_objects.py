@@ -70,9 +70,19 @@ def test_values_as_text(element: object, texts: tuple[str, ...]) -> None:
 
 @pytest.mark.parametrize(
     ("value", "number"),
-    [(512, 512), ("512", 512), (512.0, 512), (" 7 ", 7), ("1e3", 1000), (2.5, None), ("x", None), ("nan", None),
-     ("inf", None), (None, None)],
-)  # fmt: skip
+    [
+        (512, 512),
+        ("512", 512),
+        (512.0, 512),
+        (" 7 ", 7),
+        ("1e3", 1000),
+        (2.5, None),
+        ("x", None),
+        ("nan", None),
+        ("inf", None),
+        (None, None),
+    ],
+)
 def test_values_as_numbers(value: object, number: int | None) -> None:
     """A whole number is one however it is written; anything else is unknown."""
     assert integer_of({"00280010": {"vr": "US", "Value": [value]}}, "00280010") == number
