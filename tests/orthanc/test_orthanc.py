@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,16 @@ import numpy as np
 import pydicom
 import pytest
 from pydicom.encaps import encapsulate
-from pydicom.uid import UID, HTJ2KLossless, RLELossless, generate_uid
+from pydicom.uid import (
+    UID,
+    HTJ2KLossless,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    RLELossless,
+    generate_uid,
+)
 
 from loadstone import FetchError, InvalidIdError, LoadstoneError, Quality, Session
 from loadstone.transport import BasicAuth, BearerAuth
@@ -39,7 +49,14 @@ KINDS: dict[str, Callable[..., AbstractContextManager[Archive]]] = {"orthanc": o
 USER = ("jane", "a secret: with a colon")
 SHAPE = (12, 40, 50)
 STUDY, SERIES = "1.2.3", "1.2.3.1"  # of `ct_slice`
-COMPRESSED = {"1.2.3.57": RLELossless, "1.2.3.201": HTJ2KLossless}
+COMPRESSED = {
+    "1.2.3.2": ImplicitVRLittleEndian,
+    "1.2.3.5": RLELossless,
+    "1.2.3.70": JPEGLosslessSV1,
+    "1.2.3.80": JPEGLSLossless,
+    "1.2.3.90": JPEG2000Lossless,
+    "1.2.3.201": HTJ2KLossless,
+}
 """Transfer syntax by series; Orthanc answers HTJ2K with 500, or calls the codestream uncompressed."""
 
 TWO = "1.2.3.8"
@@ -73,21 +90,32 @@ def _names(path: Path) -> Dataset | None:
 FILES = wheel_files()
 
 
+ENCODERS: dict[str, Callable[..., bytes | bytearray]] = {
+    JPEGLosslessSV1: partial(imagecodecs.ljpeg_encode, bitspersample=12),
+    JPEGLSLossless: imagecodecs.jpegls_encode,
+    JPEG2000Lossless: partial(imagecodecs.jpeg2k_encode, codecformat="j2k", reversible=True, level=0),
+    HTJ2KLossless: partial(imagecodecs.htj2k_encode, reversible=True),
+}
+
+
 def compressed_slices(series: str, syntax: str, folder: Path) -> Iterator[bytes]:
     """Yield the slices of the CT in `folder`, compressed, as another series."""
-    encode = imagecodecs.htj2k_encode if syntax == HTJ2KLossless else None
+    encode = ENCODERS.get(syntax)
     for path in folder.iterdir():
         dataset = pydicom.dcmread(path)
         dataset.SOPInstanceUID, dataset.SeriesInstanceUID = generate_uid(), series
-        if encode is None:
+        if syntax == RLELossless:
             dataset.compress(syntax, encoding_plugin="pydicom")
+        elif encode is None:
+            dataset.file_meta.TransferSyntaxUID = UID(syntax)
         else:
-            dataset.PixelData = encapsulate([bytes(encode(dataset.pixel_array, reversible=True))])
+            dataset.PixelData = encapsulate([bytes(encode(dataset.pixel_array))])
             dataset.file_meta.TransferSyntaxUID = UID(syntax)
             dataset["PixelData"].is_undefined_length = True
         dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
         stream = BytesIO()
-        dataset.save_as(stream, enforce_file_format=True)
+        implicit = syntax == ImplicitVRLittleEndian
+        dataset.save_as(stream, enforce_file_format=True, implicit_vr=implicit, little_endian=True)
         yield stream.getvalue()
 
 
@@ -154,7 +182,7 @@ def test_a_series(archive: Archive, ct: tuple[Path, npt.NDArray[Any]]) -> None:
     assert volume.dtype == np.dtype(np.int16)
 
 
-@pytest.mark.parametrize("series", COMPRESSED, ids=["RLE", "HTJ2K"])
+@pytest.mark.parametrize("series", COMPRESSED, ids=lambda series: UID(COMPRESSED[series]).keyword)
 def test_a_compressed_series(
     archive: Archive, ct: tuple[Path, npt.NDArray[Any]], session: Session, series: str
 ) -> None:
@@ -174,7 +202,7 @@ def test_several_clients_at_once(archive: Archive, ct: tuple[Path, npt.NDArray[A
             return own.load_volume(series_id(archive, series)).array
 
     with ThreadPoolExecutor(4) as threads:
-        volumes = list(threads.map(load, [SERIES, "1.2.3.57", SERIES, "1.2.3.57"]))
+        volumes = list(threads.map(load, [SERIES, "1.2.3.5", SERIES, "1.2.3.5"]))
 
     assert all(np.array_equal(each, ct[1]) for each in volumes)
 
