@@ -86,6 +86,30 @@ def test_four_samples_load_as_stored_only(photometric: str) -> None:
         assert np.array_equal(load_frame(part.frames, 1, scaled=False).pixels, pixels)
 
 
+def test_colours_are_unsigned_whatever_the_representation_says() -> None:
+    """PixelRepresentation 1 means nothing to colours."""
+    pixels = np.arange(200, 218, dtype=np.uint8).reshape(2, 3, 3)
+    with opened(image(pixels, PixelRepresentation=1)) as part:
+        found = load_frame(part.frames, 1).pixels
+
+    assert found.dtype == np.uint8
+    assert np.array_equal(found, pixels)
+
+
+def test_a_supplemental_palette_leaves_grey_values_grey() -> None:
+    """MONOCHROME2 with a palette for its highest values is no colour image (DICOM PS3.3 C.7.6.19)."""
+    colours: dict[str, Any] = {
+        f"{name}PaletteColorLookupTable{part}": value
+        for name in ("Red", "Green", "Blue")
+        for part, value in (("Descriptor", [4, 8, 16]), ("Data", b"\x01\x02" * 4))
+    }
+    with opened(image(PixelPresentation="COLOR", **colours)) as part:
+        found = load_frame(part.frames, 1)
+
+    assert found.photometric_interpretation == "MONOCHROME2"
+    assert np.array_equal(found.pixels, np.arange(12).reshape(3, 4))
+
+
 def test_planes_become_the_last_axis() -> None:
     """PlanarConfiguration 1 is undone."""
     pixels = np.random.default_rng(1).integers(0, 256, (4, 6, 3), dtype=np.uint8)

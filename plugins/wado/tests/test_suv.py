@@ -233,6 +233,15 @@ def test_what_has_no_uptake_is_unsupported(dataset: Dataset, reason: str) -> Non
         load_frame(part.frames, 1, values="suvbw")
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_private_factors_may_be_bytes_to_those_who_handed_them_on(known: bool) -> None:
+    """Servers and archives that do not know an attribute keep it as UN."""
+    dataset = with_philips(pet(Units="CNTS"))
+    dataset.add_new(0x70531000, "DS" if known else "UN", "0.0005" if known else b"0.0005")
+
+    assert factor(dataset) == 0.0005
+
+
 def test_private_factors_that_are_no_numbers_are_refused() -> None:
     """A damaged factor is an error, not a missing one."""
     dataset = with_philips(pet(Units="CNTS"))

@@ -258,6 +258,23 @@ def test_padding_is_a_range_of_stored_values(
         assert load_frame(part.frames, 1).pixel_padding == expected
 
 
+@pytest.mark.parametrize(("kind", "name"), [("f4", "Float"), ("f8", "DoubleFloat")])
+def test_padding_of_floats_has_attributes_of_its_own(kind: str, name: str) -> None:
+    """Its range is left out of the extremes; the padding of integers has no say (DICOM PS3.3 C.7.6.24)."""
+    pixels = np.array([[-2000, -1500], [1, 2]], f"<{kind}")
+    dataset = image(PixelPaddingValue=2, Rows=2, Columns=2, BitsAllocated=8 * pixels.itemsize)
+    del dataset.PixelData, dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation
+    dataset["PixelPaddingValue"].VR = "US"
+    setattr(dataset, f"{name}PixelData", pixels.tobytes())
+    setattr(dataset, f"{name}PixelPaddingValue", -1000.0)
+    setattr(dataset, f"{name}PixelPaddingRangeLimit", -3000.0)
+    with opened(dataset) as part:
+        found = load_frame(part.frames, 1)
+
+    assert found.pixel_padding == (-3000.0, -1000.0)
+    assert (found.min_value, found.max_value) == (1, 2)
+
+
 def test_padding_in_the_wrong_representation_is_read_as_the_pixels_are() -> None:
     """63536 in a signed image is -2000."""
     dataset = image(np.zeros((2, 2), np.int16))

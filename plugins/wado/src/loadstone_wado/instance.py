@@ -8,7 +8,7 @@ for.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from loadstone.errors import InvalidIdError, MetadataError, UnsupportedError
 from loadstone_wado import tags
@@ -34,6 +34,13 @@ if TYPE_CHECKING:
     from loadstone_wado.mosaics import Mosaic
 
 __all__ = ["Instance"]
+
+_PADDING: Final = {
+    "integer": (tags.PIXEL_PADDING_VALUE, tags.PIXEL_PADDING_RANGE_LIMIT),
+    "f4": (tags.FLOAT_PIXEL_PADDING_VALUE, tags.FLOAT_PIXEL_PADDING_RANGE_LIMIT),
+    "f8": (tags.DOUBLE_FLOAT_PIXEL_PADDING_VALUE, tags.DOUBLE_FLOAT_PIXEL_PADDING_RANGE_LIMIT),
+}
+"""The attributes of padding, by the dtype of stored values."""
 
 
 class Instance:
@@ -363,10 +370,12 @@ class Instance:
     @lazy
     def pixel_padding(self) -> tuple[float, float] | None:
         """Lowest and highest stored value that stand for 'no data' (DICOM PS3.3 C.7.5.1.1.2)."""
-        value = self.elements.number(tags.PIXEL_PADDING_VALUE)
+        kind = self.layout.dtype.str[1:]
+        first, last = _PADDING.get(kind, _PADDING["integer"])
+        value = self.elements.number(first)
         if value is None:
             return None
-        limit = self.elements.number(tags.PIXEL_PADDING_RANGE_LIMIT)
+        limit = self.elements.number(last)
         ends = sorted(self._as_stored(each) for each in (value, value if limit is None else limit))
         return ends[0], ends[1]
 

@@ -109,7 +109,7 @@ def _described(elements: Elements, pixel_tag: int) -> PixelLayout:
     rows, columns = _needed(elements, tags.ROWS, "Rows"), _needed(elements, tags.COLUMNS, "Columns")
     samples = _needed(elements, tags.SAMPLES_PER_PIXEL, "SamplesPerPixel")
     frames = elements.integer(tags.NUMBER_OF_FRAMES) or 1
-    bits_allocated, bits_stored, dtype = _sample(elements, pixel_tag)
+    bits_allocated, bits_stored, dtype = _sample(elements, pixel_tag, colour=samples > 1)
     photometric = _photometric_interpretation(elements, samples)
     if frames < 1:
         raise MetadataError(f"NumberOfFrames is {frames}")
@@ -139,14 +139,15 @@ def _needed(elements: Elements, tag: tags.Attribute, name: str) -> int:
     return value
 
 
-def _sample(elements: Elements, pixel_tag: int) -> tuple[int, int, np.dtype[Any]]:
+def _sample(elements: Elements, pixel_tag: int, *, colour: bool) -> tuple[int, int, np.dtype[Any]]:
     """Return BitsAllocated, BitsStored and the dtype of a sample."""
     if pixel_tag in _FLOATS:
         dtype = _FLOATS[pixel_tag]
         return dtype.itemsize * 8, dtype.itemsize * 8, dtype
     allocated = _needed(elements, tags.BITS_ALLOCATED, "BitsAllocated")
     stored = elements.integer(tags.BITS_STORED) or allocated
-    signed = elements.integer(tags.PIXEL_REPRESENTATION) == 1
+    # Colours are unsigned, whatever some writers say.
+    signed = not colour and elements.integer(tags.PIXEL_REPRESENTATION) == 1
     if allocated not in {1, 8, 16, 32, 64}:
         raise UnsupportedError(
             f"samples of {allocated} bits are not supported", hint="1, 8, 16, 32 and 64 are."
