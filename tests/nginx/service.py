@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["MISSING", "publish", "serving"]
 
 PROGRAM = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
-MISSING = "" if PROGRAM is not None else "nginx is not installed (Debian: nginx-light)"
+MISSING = "" if PROGRAM is not None else "nginx is not installed (Debian: nginx)"
 """Why these tests cannot run; empty if they can."""
 
 CONFIGURATION = Path(__file__).with_name("nginx.conf")
