@@ -5,7 +5,6 @@ from __future__ import annotations
 from struct import Struct
 from typing import TYPE_CHECKING, Any, Final
 
-import imagecodecs
 import numpy as np
 
 from loadstone import DecodeError, IntegrityError, LimitError
@@ -43,6 +42,8 @@ def decoded_picture(data: memoryview, settings: Settings, *, source: str) -> npt
     LimitError
         If it is larger than an image may be; nothing is allocated for it.
     """
+    import imagecodecs
+
     head = bytes(data[:24])
     try:
         if head.startswith(_JPEG):
