@@ -137,6 +137,25 @@ def test_values_of_a_byte_in_words_may_be_encoded_as_bytes(uid: str) -> None:
     assert np.array_equal(decoded(dataset, LOSSLESS[uid](pixels), uid), pixels)
 
 
+@pytest.mark.parametrize("bits", [20, 24, 25, 32])
+def test_wide_samples_are_exact_or_refused(bits: int) -> None:
+    """Beyond 24 bits OpenJPEG gives other values without an error."""
+    pixels = np.random.default_rng(3).integers(0, 1 << bits, (24, 20)).astype(np.uint32)
+    dataset = image(pixels, BitsStored=bits, HighBit=bits - 1)
+    data = bytes(
+        imagecodecs.jpeg2k_encode(pixels, level=0, reversible=True, codecformat="j2k", bitspersample=bits)
+    )
+    if bits <= 24:
+        assert np.array_equal(decoded(dataset, data, ts.JPEG_2000_LOSSLESS), pixels)
+    else:
+        with pytest.raises(UnsupportedError, match=f"{bits} bits a sample"):
+            decoded(dataset, data, ts.JPEG_2000_LOSSLESS)
+
+    exact = decoded(dataset, bytes(imagecodecs.htj2k_encode(pixels)), ts.HTJ2K_LOSSLESS)
+
+    assert np.array_equal(exact, pixels)
+
+
 def test_what_quantisation_pushes_over_the_end_does_not_wrap_around() -> None:
     """In lossy codestreams values above BitsStored are values, not overlays."""
     pixels = np.full((16, 16), 1030, np.uint16)

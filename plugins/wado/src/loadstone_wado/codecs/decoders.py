@@ -39,6 +39,9 @@ __all__ = [
     "keep_value_bits",
 ]
 
+_MOST_PRECISION: Final = 24
+"""Bits up to which OpenJPEG 2.5 gives back what was encoded; beyond, it is wrong and says nothing."""
+
 _MOST_RUN: Final = 64
 """Bytes that a byte of RLE can become: a run of 128 takes two."""
 
@@ -93,6 +96,11 @@ def decode_jpeg2000(data: Data, codestream: Codestream, out: Array) -> None:
     """
     from imagecodecs import jpeg2k_decode
 
+    if codestream.precision > _MOST_PRECISION:
+        raise UnsupportedError(
+            f"JPEG 2000 with {codestream.precision} bits a sample is not supported",
+            hint=f"Samples of up to {_MOST_PRECISION} bits are.",
+        )
     _through(jpeg2k_decode, data, out, _container(codestream, signed=codestream.signed))
 
 
