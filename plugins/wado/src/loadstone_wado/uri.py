@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from loadstone.ids import LoadId
     from loadstone.metadata import Modules
     from loadstone_wado.instance import Instance
-    from loadstone_wado.instance import Instance
 
 __all__ = ["canonical", "instance_of", "load", "metadata", "open_volumes"]
 
@@ -33,11 +32,6 @@ _NAMES_CONTENT: Final = re.compile(r"[?&]contentType=", re.IGNORECASE)
 def canonical(image_id: ImageId) -> str:
     """Name the frame of a URL in one way."""
     return f"wadouri:{image_id.locator} frame {frame_of(image_id)}"
-
-
-def instance_of(image_id: ImageId, context: LoadContext) -> Instance:
-    """Return the object that a frame is of."""
-    return _fetched(image_id, image_id.locator, context).instance
 
 
 def instance_of(image_id: ImageId, context: LoadContext) -> Instance:
