@@ -105,3 +105,13 @@ def test_what_is_not_there(server: DicomWebServer, session: Session) -> None:
         session.scan(study_id(other))
     with pytest.raises(InvalidIdError, match="names a study"):
         session.load_image(study_id(server))
+
+
+def test_all_limits_at_one() -> None:
+    """The series of a study are described also where only one request may run at a time."""
+    behaviour = ServerBehaviour(refuses_series_metadata=True)
+    with (
+        DicomWebServer(contents(two_series()), behaviour=behaviour) as server,
+        Session(host_permits=1, file_permits=1, compute_permits=1) as session,
+    ):
+        assert [row.count for row in session.scan(study_id(server))] == [5, 3]

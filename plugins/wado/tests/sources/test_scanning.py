@@ -134,3 +134,10 @@ def test_the_head_of_a_file(tmp_path: Path, offset: int, length: int) -> None:
 
         assert blob.read(offset, length) == file.read(offset, length) == bytes(target[:count])
         assert (blob.size, blob.source) == (32, str(path))
+
+
+def test_all_limits_at_one(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slow disk is read also where only one thing may run at a time."""
+    slow(monkeypatch)
+    with Session(host_permits=1, file_permits=1, compute_permits=1) as session:
+        assert [row.count for row in session.scan(f"dicomfile:{folder}")] == [40]
