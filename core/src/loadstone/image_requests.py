@@ -24,7 +24,7 @@ from loadstone.metadata import Modules, ModuleSet
 from loadstone.retrieve.one_image import load_by_stages
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Hashable, Sequence
+    from collections.abc import Callable, Hashable, Sequence
 
     from loadstone._plugins import ImageRegistration
     from loadstone.image import Image
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from loadstone.session import Session
     from loadstone.shared_load import SharedLoad
 
-__all__ = ["ImageKey", "ImageRequest", "image_key", "is_image", "load_modules", "request_image"]
+__all__ = ["ImageKey", "ImageRequest", "image_key", "load_modules", "request_image"]
 
 
 ImageKey: TypeAlias = "tuple[str, object, str, LoadOptions]"
@@ -71,11 +71,6 @@ def image_key(image_id: ImageId, registration: ImageRegistration, options: LoadO
     except Exception as error:
         raise typed_error(error, image_id) from error
     return "image", registration.info, name, options
-
-
-def is_image(key: Hashable, names: Collection[str]) -> bool:
-    """Say whether a key of the cache is that of an image with one of these names."""
-    return isinstance(key, tuple) and key[0] == "image" and key[2] in names
 
 
 def request_image(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from functools import cache
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -274,6 +275,31 @@ class TestAdoption:
             volume = session.load_volume("block:1")
 
         assert np.array_equal(volume.array, block.stored)
+
+
+    def test_a_block_may_name_images_that_nobody_loads(self) -> None:
+        """It is filled, whatever is cached; its images cannot be asked for."""
+        block = Named(np.arange(24, dtype="u2").reshape(2, 3, 4))
+        with make_session() as session:
+            session.registry.register_volume_loader("named", block.open)
+            session.load_image("number:1")
+            volume = session.load_volume("named:1")
+            session.release(volume, keep_images=True)
+            with pytest.raises(LoadstoneError, match="named"):
+                session.load_image("named:0")
+
+        assert np.array_equal(volume.array, block.stored)
+
+    def test_images_of_another_name_are_its_own_too(self) -> None:
+        """The plugin says which ids are the same image; those go last when the volume needs room."""
+        stack = Stack(range(2))
+        loader = replace(stack.loader(), canonical=lambda image_id: image_id.rest.lstrip("0") or "0")
+        with make_session({"slices": loader}, cache_bytes=4 * SLICE) as session:
+            for name in ("slices:00", "number:1", "number:2"):
+                session.load_image(name)
+            session.load_volume("streaming:all", image_ids=stack.ids)
+
+        assert stack.asked == [0, 1]
 
 
 class Named(Block):

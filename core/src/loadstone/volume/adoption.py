@@ -11,7 +11,7 @@ import numpy.typing as npt
 from loadstone.hookspecs import VoxelSource
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 
     from loadstone.image import Image
     from loadstone.image_requests import ImageKey
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from loadstone.session import Session
     from loadstone.volume.volume import Volume
 
-__all__ = ["absorb", "adopt", "holds_exactly"]
+__all__ = ["absorb", "adopt", "holds_exactly", "own_images"]
 
 _Variants: TypeAlias = "Mapping[Hashable, Sequence[ImageKey]]"
 """Keys of cached images by what they have in common whatever their dtype."""
@@ -47,6 +47,17 @@ def adopt(volume: Volume) -> Iterator[int]:
             yield index
         elif is_whole:  # it is filled as a whole then, from the start
             return
+
+
+def own_images(
+    session: Session, image_ids: Sequence[str], options: LoadOptions
+) -> Callable[[Hashable], bool]:
+    """Return what says whether a key of the cache is that of a volume's image, whatever its dtype."""
+    cached = session.cache.keys("image")
+    keys = session.views.keys_of(image_ids, options) if cached else ()
+    known = {key[:3] for key in keys if key is not None}
+    own = {key for key in cached if key[:3] in known}
+    return own.__contains__
 
 
 def _variants(session: Session, options: LoadOptions) -> _Variants:

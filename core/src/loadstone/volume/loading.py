@@ -11,10 +11,10 @@ from loadstone.errors import InvalidIdError, LimitError, LoadstoneError, PluginC
 from loadstone.events import LoadFinished, LoadStarted, VolumeCached, VolumeEvicted, VolumeLoadFailed
 from loadstone.hookspecs import ImageStack, VoxelSource
 from loadstone.ids import ImageId
-from loadstone.image_requests import is_image, load_modules
+from loadstone.image_requests import load_modules
 from loadstone.metadata import ImagePixel, TransferSyntax
 from loadstone.settings import memory_limit
-from loadstone.volume.adoption import absorb, adopt
+from loadstone.volume.adoption import absorb, adopt, own_images
 from loadstone.volume.assembly import Assembly
 from loadstone.volume.describing import NoMemory, describe, the_only
 from loadstone.volume.filling import fill_volume
@@ -128,10 +128,10 @@ class VolumeLoading:
     ) -> Volume:
         in_memory = plan.nbytes if self.wish.allocate == "ram" else 0
         _refuse_beyond_memory(plan, in_memory)
-        names = frozenset(plan.image_ids)
         reservation = None
         if self.wish.cache:
-            reservation = self.session.cache.reserve(in_memory, last=lambda key: is_image(key, names))
+            own = own_images(self.session, plan.names, self.wish.options)
+            reservation = self.session.cache.reserve(in_memory, last=own)
         try:
             assembly = Assembly(
                 self.session,

@@ -118,9 +118,15 @@ class SliceViews:
         return volume._assembly.files if named is None else (named,)
 
     def keys(self, volume: Volume) -> Sequence[ImageKey | None]:
-        """Return the key of each image of a volume, in order; None for one without a name."""
-        options = volume._assembly.options
-        return [self._key_of(ImageId(each), options) if each else None for each in volume.image_ids]
+        """Return the key of each image of a volume, in order; None for one that nobody loads by itself."""
+        return self.keys_of(volume.image_ids, volume._assembly.options)
+
+    def keys_of(self, image_ids: Sequence[str], options: LoadOptions) -> Sequence[ImageKey | None]:
+        """Return the key of each image; None for one without a name, or that nobody loads by itself."""
+        try:
+            return [self._key_of(ImageId(each), options) if each else None for each in image_ids]
+        except LoadstoneError:  # a volume loader may name images of which it is no image loader
+            return [None] * len(image_ids)
 
     def _index(self) -> None:
         while self._new:
@@ -128,10 +134,7 @@ class SliceViews:
             volume = reference()
             if volume is None:
                 continue
-            try:
-                keys = self.keys(volume)
-            except LoadstoneError:  # nobody loads its images one by one
-                continue
+            keys = self.keys(volume)
             self._keys[reference] = keys
             files = _files_by_path(volume)
             for index, key in enumerate(keys):
