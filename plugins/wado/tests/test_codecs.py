@@ -137,7 +137,7 @@ def test_values_of_a_byte_in_words_may_be_encoded_as_bytes(uid: str) -> None:
     assert np.array_equal(decoded(dataset, LOSSLESS[uid](pixels), uid), pixels)
 
 
-@pytest.mark.parametrize("bits", [20, 24, 25, 32])
+@pytest.mark.parametrize("bits", [20, 24, 25, 26])
 def test_wide_samples_are_exact_or_refused(bits: int) -> None:
     """Beyond 24 bits OpenJPEG gives other values without an error."""
     pixels = np.random.default_rng(3).integers(0, 1 << bits, (24, 20)).astype(np.uint32)
