@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from loadstone.errors import DecodeError, IntegrityError, LoadstoneError, UnsupportedError
+from loadstone.errors import DecodeError, IntegrityError, LimitError, LoadstoneError, UnsupportedError
 from plugins.web.tests.builders import by_pillow, header_of, photo, pixels_of, shared
 
 PHOTO = photo()
@@ -216,6 +216,26 @@ def test_the_print_density_turns_with_the_picture() -> None:
 
     assert header.print_spacing == (25.4 / 200, 25.4 / 100)
     assert replace(header, upright=False).print_spacing == (25.4 / 100, 25.4 / 200)
+
+
+@pytest.mark.parametrize("more", [b"\xff\xfe\0\2", b"\xff\xd0"])
+def test_segments_without_end_are_refused(more: bytes) -> None:
+    """Comments and markers by the hundred thousand are work, and no picture."""
+    data = jpeg()
+
+    with pytest.raises(LimitError, match="segments"):
+        header_of(data[:2] + more * 2**16 + data[2:])
+
+
+def test_scans_without_end_are_refused() -> None:
+    """Each scan is work for the decoder on all pixels, however few bytes it has."""
+    data = jpeg(progressive=True)
+    last = data.rindex(b"\xff\xda")
+    scan = data[last:-2]
+
+    header_of(data[:-2] + scan * 400 + data[-2:])
+    with pytest.raises(LimitError, match="scans"):
+        header_of(data[:-2] + scan * 500 + data[-2:])
 
 
 def test_what_follows_the_end_is_ignored() -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from loadstone import Session
-from loadstone.errors import DecodeError, IntegrityError, LoadstoneError
+from loadstone.errors import DecodeError, IntegrityError, LimitError, LoadstoneError
 from loadstone_web.formats import read_header
 from plugins.web.tests import builders
 from plugins.web.tests.builders import chunk, header_of, ihdr, pixels_of, png, shared
@@ -159,6 +159,14 @@ def test_pixels_that_end_early_are_refused(colour: int) -> None:
 
     with pytest.raises(DecodeError, match="cannot be decoded"):
         pixels_of(builders.SIGNATURE + ihdr(64, 64, 8, colour) + palette + short + chunk(b"IEND", b""))
+
+
+def test_chunks_without_end_are_refused() -> None:
+    """Empty chunks by the hundred thousand are work, and no picture."""
+    data = png(RAMP, before=chunk(b"tEXt", b"") * 2**18)
+
+    with pytest.raises(LimitError, match="chunks"):
+        header_of(data)
 
 
 def test_a_file_without_pixels_is_refused() -> None:

@@ -10,7 +10,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 
-from loadstone.errors import DecodeError, IntegrityError, UnsupportedError
+from loadstone.errors import DecodeError, IntegrityError, LimitError, UnsupportedError
 from loadstone_web.exif import orientation_of
 from loadstone_web.header import WebHeader
 
@@ -54,6 +54,9 @@ _MARKER = re.compile(rb"\xff([^\x00\xff])")
 _IN_SCAN = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")
 """In entropy-coded data FF is followed by 00 or a restart marker; anything else ends the scan."""
 _MOST_HEAD_BYTES = 2**26
+_MOST_SEGMENTS = 2**16
+_MOST_SCANS = 500
+"""Progressive files have about ten; each is work for the decoder on all pixels, however few bytes it has."""
 
 
 class _Segment(NamedTuple):
@@ -77,6 +80,8 @@ def read_header(file: BinaryIO, *, verify: bool, source: str) -> WebHeader:
 
     Raises
     ------
+    LimitError
+        If it has more segments or scans than any picture needs.
     IntegrityError
         If the file is truncated.
     DecodeError
@@ -143,10 +148,11 @@ def _print_spacing(jfif: bytes) -> tuple[float, float] | None:
 def _segments(data: bytes, source: str) -> Iterator[_Segment]:
     """Yield the segments of the file's head; junk between them is passed over, as libjpeg does."""
     position = 2
-    while True:
+    for _ in range(_MOST_SEGMENTS):
         segment = _next(data, position, _MARKER, source)
         yield segment
         position = segment.end
+    raise _beyond("segments", _MOST_SEGMENTS, source)
 
 
 def _next(data: bytes, position: int, marker_pattern: re.Pattern[bytes], source: str) -> _Segment:
@@ -165,12 +171,27 @@ def _next(data: bytes, position: int, marker_pattern: re.Pattern[bytes], source:
 
 def _end_of_scans(data: bytes, position: int, source: str) -> int:
     """Walk over the scans to the end of the image; return where the last one ends."""
+    scans = segments = 1
     while (segment := _next(data, position, _IN_SCAN, source)).marker != _END_OF_IMAGE:
         position = segment.end
+        segments += 1
+        scans += segment.marker == _START_OF_SCAN
+        if segments > _MOST_SEGMENTS:
+            raise _beyond("segments", _MOST_SEGMENTS, source)
+        if scans > _MOST_SCANS:
+            raise _beyond("scans", _MOST_SCANS, source)
     end = segment.end - 2
     while data[end - 1] == 0xFF:  # fill bytes are part of the marker
         end -= 1
     return end
+
+
+def _beyond(what: str, most: int, source: str) -> LimitError:
+    return LimitError(
+        f"the JPEG has more than {most:,} {what}, which no picture needs",
+        source=source,
+        hint="If it is no attack, write it again with another program.",
+    )
 
 
 def _truncated(data: bytes, source: str) -> IntegrityError:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from io import SEEK_END
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 
-from loadstone.errors import DecodeError, IntegrityError
+from loadstone.errors import DecodeError, IntegrityError, LimitError
 from loadstone_web.exif import orientation_of
 from loadstone_web.header import WebHeader
 from loadstone_web.packed import PackedTexts
@@ -41,6 +41,7 @@ _MOST_BYTES = 2**31 - 1
 _EXIF_MOST_BYTES = 2**16
 _IHDR_BYTES = 13
 _PIECE = 2**20
+_MOST_CHUNKS = 2**18
 
 
 class Chunk(NamedTuple):
@@ -62,11 +63,21 @@ def chunks(file: BinaryIO, *, source: str) -> Iterator[Chunk]:
     ------
     IntegrityError
         If the file ends before ``IEND`` does.
+    LimitError
+        If it has more chunks than any picture needs.
     """
     size = file.seek(0, SEEK_END)
     offset = len(SIGNATURE)
     kind = b""
+    found = 0
     while kind != b"IEND":
+        found += 1
+        if found > _MOST_CHUNKS:
+            raise LimitError(
+                f"the PNG has more than {_MOST_CHUNKS:,} chunks, which no picture needs",
+                source=source,
+                hint="If it is no attack, write it again with another program.",
+            )
         file.seek(offset)
         head = file.read(8)
         length, kind = struct.unpack(">I4s", head) if len(head) == 8 else (0, b"")
@@ -100,7 +111,7 @@ def read_header(file: BinaryIO, *, verify: bool, source: str) -> WebHeader:
     DecodeError
         If ``IHDR`` makes no sense.
     LimitError
-        If its texts or its profile unpack to more than any has.
+        If its texts or its profile unpack to more than any has, or it has too many chunks.
     """
     found: dict[bytes, bytes] = {}
     kinds: set[bytes] = set()
