@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from typing import TYPE_CHECKING
+from weakref import ref
 
-from core.tests.builders import WAIT, Stack, flat, make_session
+import pytest
+
+from core.tests.builders import WAIT, Stack, flat, make_session, until
 from loadstone import RequestType
 from loadstone.waiting import asking, current_order
 
@@ -83,3 +87,27 @@ def test_the_order_ends_with_its_block() -> None:
         assert current_order() == (RequestType.INTERACTION, 1)
 
     assert current_order() == (RequestType.PREFETCH, 0)
+
+
+@pytest.mark.parametrize("computes", [False, True])
+def test_the_result_of_a_job_lives_no_longer_than_the_job(*, computes: bool) -> None:
+    """Its memory is free as soon as nobody holds the job, without the help of the garbage collector."""
+    gone: list[bool] = []
+
+    def load(image_id: ImageId, context: LoadContext) -> Image:
+        gc.disable()
+        try:
+            job = context.submit(flat, 1, computes=computes)
+            pixels = ref(job.result().pixels)
+            until(job.done)
+            del job
+            until(lambda: pixels() is None)
+            gone.append(True)
+        finally:
+            gc.enable()
+        return flat(2)
+
+    with make_session({"jobs": load}) as session:
+        session.load_image("jobs:1")
+
+    assert gone == [True]

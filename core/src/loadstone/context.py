@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from loadstone.image import Image
     from loadstone.metadata import Module
     from loadstone.options import LoadOptions
+    from loadstone.pools import Request
     from loadstone.retrieve import RetrieveOptions
     from loadstone.session import Session
     from loadstone.settings import Settings
@@ -83,7 +84,8 @@ class Job(Generic[T]):
         self._value: T | None = None
         self._error: LoadstoneError | None = None
         self._order = order
-        self._request = session.pool.submit(
+        self._request: Request | None = None
+        request = session.pool.submit(
             self._run,
             dropped=self._drop,
             type=RequestType.COMPUTE if lane is None else RequestType(order[0]),
@@ -91,6 +93,8 @@ class Job(Generic[T]):
             lane=lane or "compute",
             details=load.id,
         )
+        # Each leads to the other: once it has ended, its result must not wait for the garbage collector.
+        self._request = None if self._done.is_set() else request
 
     def _run(self) -> None:
         work, self._work = self._work, None
@@ -104,10 +108,12 @@ class Job(Generic[T]):
             forget_frames(self._error)
         finally:
             self._done.set()
+            self._request = None
 
     def _drop(self) -> None:
         self._error = LoadCancelled("the queued work was dropped", source=self._load.id)
         self._done.set()
+        self._request = None
 
     def done(self) -> bool:
         """Say whether it has ended."""
@@ -115,10 +121,11 @@ class Job(Generic[T]):
 
     def result(self) -> T:
         """Wait for the result, or raise; a job that nobody has begun is done here and now."""
+        request = self._request
         if not self._done.is_set():
-            self._session.loop.refuse_wait(str(self._request.details))
-            if self._session.pool.take(self._request):
-                self._request.run()
+            self._session.loop.refuse_wait(self._load.id)
+            if request is not None and self._session.pool.take(request):
+                request.run()
             else:
                 with permits_given_back():
                     self._done.wait()
