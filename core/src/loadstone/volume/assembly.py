@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from loadstone import pixels
 from loadstone.errors import LimitError, LoadCycleError, LoadstoneError
+from loadstone.hookspecs import VoxelSource
 from loadstone.image import Image, LoaderInfo, Quality
 from loadstone.image_loading import plan_for
 from loadstone.permits import Gate, permits_given_back
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from loadstone.cache import Reservation
     from loadstone.files import FileState
-    from loadstone.hookspecs import ImageStack, VoxelSource
+    from loadstone.hookspecs import ImageStack
     from loadstone.options import LoadOptions
     from loadstone.session import Session
     from loadstone.shared_load import SharedLoad
@@ -329,6 +330,7 @@ class Assembly:
             slope=plan.slope,
             intercept=plan.intercept,
             photometric_interpretation=_PHOTOMETRIC.get(self.plan.axes[-1], "MONOCHROME2"),
+            bits_stored=self.chosen.header.bits_stored if isinstance(self.chosen, VoxelSource) else None,
             units=self.plan.units,
             voi_lut=self.plan.voi_lut,
             plane=self.plan.plane(index),

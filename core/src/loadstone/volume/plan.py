@@ -91,6 +91,7 @@ class VolumePlan:
             pixel_spacing=(float(spacing[1]), float(spacing[0])),
             image_position_patient=(float(position[0]), float(position[1]), float(position[2])),
             image_orientation_patient=(row_x, row_y, row_z, column_x, column_y, column_z),
+            spacing_between_slices=geometry.slice_distance(self.affine),
         )
 
     @property
