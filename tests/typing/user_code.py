@@ -10,6 +10,9 @@ from typing import Any, assert_type
 
 import numpy as np
 import numpy.typing as npt
+import SimpleITK
+import xarray
+from nibabel.nifti1 import Nifti1Image
 
 import loadstone
 from loadstone import (
@@ -30,6 +33,7 @@ from loadstone import (
 )
 from loadstone.events import ImageLoaded, VolumeModified
 from loadstone.geometry import GeometryReport
+from loadstone.interop import Canonical
 from loadstone.metadata import ImagePlane, Scaling
 from loadstone.transport import BasicAuth, BearerAuth
 from loadstone_wado import DicomWeb, StudyRow, register_object
@@ -62,6 +66,16 @@ def volumes() -> None:
     assert_type(volume.load(progress=print), Volume)
     assert_type(loadstone.load_volumes("dicomfile:study"), list[Volume])
     assert_type(loadstone.volume_ids("dicomfile:study"), list[str])
+
+
+def other_libraries() -> None:
+    """Volumes go to other libraries as these know them."""
+    volume = loadstone.load_volume("nifti:t1.nii", writable=True)
+    assert_type(volume.to_canonical("RAS"), Canonical)
+    assert_type(volume.to_canonical().affine, npt.NDArray[np.float64])
+    assert_type(volume.to_nibabel(), Nifti1Image)
+    assert_type(volume.to_simpleitk(), SimpleITK.Image)
+    assert_type(volume.to_xarray(), xarray.DataArray)
 
 
 def what_is_there() -> None:
