@@ -14,6 +14,7 @@ from tests.bench.folders import codec_contests, folder_contests
 from tests.bench.images import image_contests
 from tests.bench.multiframe import multiframe_contests
 from tests.bench.nifti import nifti_contests
+from tests.bench.progressive import progressive_contests
 from tests.bench.scanning import scan_contests
 from tests.bench.table import HEAD, markdown, row
 
@@ -24,6 +25,7 @@ PARTS = {
     "scan": scan_contests,
     "series": series_contests,
     "latency": latency_contests,
+    "stages": progressive_contests,
     "orthanc": orthanc_contests,
     "nifti": nifti_contests,
     "images": image_contests,
