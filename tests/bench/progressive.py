@@ -1,4 +1,4 @@
-"""Loading by stages against loading plainly: when the first slice, a coarse volume, the whole one is there."""
+"""Loading by stages against loading plainly: when a first slice, a coarse volume, the whole one is there."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import tracemalloc
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -520,3 +521,18 @@ def test_going_on_after_a_cancel() -> None:
     assert not before & {number for number, _ in stack.calls}
     assert volume.missing == ()
     assert volume.array[:, 0, 0].tolist() == [*range(12)]
+
+
+@pytest.mark.parametrize("retrieve", [None, "interleaved", "sequential"])
+def test_the_memory_beside_the_block_is_bounded(retrieve: str | None) -> None:
+    """Better images go through scratch memory, of which there is no more than what is on its way."""
+    stack = Rising(range(160), shape=(256, 256))
+    with make_session({"slices": stack.loader()}, **FEW_AT_A_TIME) as session:
+        tracemalloc.start()
+        try:
+            volume = request(session, stack, retrieve=retrieve).result(WAIT)
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    assert volume.nbytes < peak < volume.nbytes + 5 * 2**20
