@@ -188,7 +188,7 @@ def keeps_voxels_in_its_module(volume_id: VolumeId, context: LoadContext) -> lis
 
 
 def names_two_by_one_id(volume_id: VolumeId, context: LoadContext) -> list[VoxelSource]:
-    rest, _ = volume_id.split("part")
+    rest, _ = volume_id.selections("part")
     parts = (1,) if rest == volume_id.rest else (1, 2)
     return [replace(source(VolumeId(f"toy:{rest}")), volume_id=f"toy:{rest}?part={part}") for part in parts]
 
