@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from loadstone_wado import tags
 from loadstone_wado.csa import csa_values
+from loadstone_wado.memo import Memo
 from loadstone_wado.tags import Attribute
 
 if TYPE_CHECKING:
@@ -92,7 +94,10 @@ class Mosaic:
 
 def is_mosaic(instance: Instance) -> bool:
     """Say whether an object is a sheet of tiles."""
-    return "MOSAIC" in instance.image_type
+    return _ARE_MOSAICS.get(instance.elements, lambda elements: "MOSAIC" in elements.texts(tags.IMAGE_TYPE))
+
+
+_ARE_MOSAICS: Final = Memo[bool](tags.IMAGE_TYPE)
 
 
 def mosaic_of(instance: Instance) -> Mosaic | None:

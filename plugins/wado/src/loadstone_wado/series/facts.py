@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from loadstone import MetadataError
 from loadstone_wado import tags
+from loadstone_wado.memo import Memo
 from loadstone_wado.times import as_date_time, date, time_of_day
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Callable
 
     from loadstone_wado.elements import Elements
     from loadstone_wado.frame import Frame
     from loadstone_wado.tags import Attribute
 
-__all__ = ["TIME_FACTS", "Fact", "echo_time", "kind_of"]
+__all__ = ["TIME_FACTS", "Fact", "Kind", "kind_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,28 +34,22 @@ class Fact:
     """Whether only differences mean something: the smallest becomes 0."""
 
 
+def _tolerant(elements: Elements, tag: Attribute) -> float | None:
+    """Read a number; None where it is none."""
+    try:
+        return elements.number(tag)
+    except MetadataError:
+        return None
+
+
 def _number(group: Attribute, tag: Attribute) -> Callable[[Frame], float | None]:
     """Read a number, from a functional group or from the object itself."""
-
-    def read(frame: Frame) -> float | None:
-        try:
-            return frame.holder(group, tag).number(tag)
-        except MetadataError:
-            return None
-
-    return read
+    return lambda frame: _tolerant(frame.holder(group, tag), tag)
 
 
 def _plain(tag: Attribute) -> Callable[[Frame], float | None]:
     """Read a number of the object itself."""
-
-    def read(frame: Frame) -> float | None:
-        try:
-            return frame.elements.number(tag)
-        except MetadataError:
-            return None
-
-    return read
+    return lambda frame: _tolerant(frame.elements, tag)
 
 
 def _private(manufacturer: str, tag: Attribute) -> Callable[[Frame], float | None]:
@@ -140,33 +135,44 @@ _FRAME_TYPES: Final = (
 )
 
 
-def kind_of(frame: Frame) -> Hashable:
+Kind = tuple[tuple[Any, ...], float | None]
+"""What keeps images apart though they lie together, but for the echo time; and that in ms."""
+
+
+def kind_of(frame: Frame) -> Kind:
     """
     Return what keeps images out of one volume though they lie together.
 
     It is what ImageType says from its third value on (magnitude and phase, water and fat), the component of a
     complex image, the echo, and the stack of a multi-frame object.
     """
-    image_type, component = frame.elements.texts(tags.IMAGE_TYPE), ""
+    if frame.groups:
+        return _kind_in_groups(frame)
+    return _KINDS.get(frame.elements, _kind)
+
+
+def _kind(elements: Elements) -> Kind:
+    component = elements.text(tags.COMPLEX_IMAGE_COMPONENT)
+    told = (elements.texts(tags.IMAGE_TYPE)[2:], component, elements.values(tags.ECHO_NUMBERS))
+    return told, _tolerant(elements, tags.ECHO_TIME)
+
+
+_KINDS: Final = Memo[Kind](
+    tags.IMAGE_TYPE,
+    tags.COMPLEX_IMAGE_COMPONENT,
+    tags.ECHO_NUMBERS,
+    tags.ECHO_TIME,
+    tags.SPECIFIC_CHARACTER_SET,
+)
+
+
+def _kind_in_groups(frame: Frame) -> Kind:
+    (image_type, component, echo), echo_time = _kind(frame.elements)
     for groups in frame.groups:
         for group in _FRAME_TYPES:
             if (item := groups.item(group)) is not None:
-                image_type = item.texts(tags.FRAME_TYPE) or image_type
+                image_type = item.texts(tags.FRAME_TYPE)[2:] or image_type
                 component = item.text(tags.COMPLEX_IMAGE_COMPONENT) or component
-    return (
-        image_type[2:],
-        component or frame.elements.text(tags.COMPLEX_IMAGE_COMPONENT),
-        frame.elements.values(tags.ECHO_NUMBERS),
-        _stack_id(frame),
-    )
-
-
-def _stack_id(frame: Frame) -> str:
-    holder: Elements = frame.holder(tags.FRAME_CONTENT_SEQUENCE, tags.STACK_ID)
-    return holder.text(tags.STACK_ID) if frame.groups else ""
-
-
-def echo_time(frame: Frame) -> float | None:
-    """Return the echo time in ms; None where it is not recorded."""
+    stack = frame.holder(tags.FRAME_CONTENT_SEQUENCE, tags.STACK_ID).text(tags.STACK_ID)
     effective = _number(tags.MR_ECHO_SEQUENCE, tags.EFFECTIVE_ECHO_TIME)(frame)
-    return _plain(tags.ECHO_TIME)(frame) if effective is None else effective
+    return (image_type, component, echo, stack), echo_time if effective is None else effective
