@@ -33,8 +33,16 @@ def test_frames_of_a_volume_ask_as_prefetch() -> None:
     assert orders == {(RequestType.PREFETCH, 3)}
 
 
-def test_a_single_image_asks_as_it_was_asked_for() -> None:
-    """Type and priority of a request are those of its own requests, of jobs, and of images below it."""
+@pytest.mark.parametrize(
+    ("kind", "of_jobs"),
+    [
+        (RequestType.INTERACTION, RequestType.PREFETCH),
+        (RequestType.THUMBNAIL, RequestType.THUMBNAIL),
+        (RequestType.PREFETCH, RequestType.PREFETCH),
+    ],
+)
+def test_a_single_image_asks_as_it_was_asked_for(kind: RequestType, of_jobs: RequestType) -> None:
+    """Type and priority of a request are those of its own requests, of its jobs, and of images below it."""
     orders = []
 
     def below(image_id: ImageId, context: LoadContext) -> Image:
@@ -48,11 +56,9 @@ def test_a_single_image_asks_as_it_was_asked_for() -> None:
         return context.load_image("below:1")
 
     with make_session({"above": above, "below": below}) as session:
-        session.load_image("above:1", type=RequestType.THUMBNAIL, priority=-2)
+        session.load_image("above:1", type=kind, priority=-2)
 
-    mine, prefetch = (RequestType.THUMBNAIL, -2), (RequestType.PREFETCH, -2)
-
-    assert orders == [mine, mine, prefetch, mine]
+    assert orders == [(kind, -2), (kind, -2), (of_jobs, -2), (kind, -2)]
 
 
 def test_an_image_overtakes_the_frames_of_volumes() -> None:

@@ -316,7 +316,9 @@ class LoadContext:
             Whether it decodes, and needs a permit for that; False for a request of its own.
         """
         if not computes:
-            order = max(current_order(), (RequestType.PREFETCH, current_order()[1]))
+            kind, priority = current_order()
+            # Whoever waits for many requests waits for the last of them: single ones may go before.
+            order = (RequestType.PREFETCH if kind == RequestType.INTERACTION else kind), priority
             return Job(self.session, self._load, partial(function, *args), order=order, lane=self._lane)
 
         def work() -> T:
