@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import loadstone
-from loadstone import Axis, GeometryError, MetadataError, UnsupportedError
+from loadstone import Axis, GeometryError, UnsupportedError
 from plugins.wado.tests.builders import image, item
 from plugins.wado.tests.series.builders import dimensions, frame, members, multi_frame, stack, stacks
 from plugins.wado.tests.studies import SERIES, STUDY, uid, write
@@ -175,10 +175,22 @@ class TestSegments:
         assert found.coordinates[0].values == ("Liver", "Spleen", "Kidney")
         assert found.places == ((2,),)
 
-    def test_a_frame_of_an_unknown_segment(self) -> None:
-        """It is damage, and says so."""
-        with pytest.raises(MetadataError, match="frame 1 belongs to segment 7"):
-            stack(segmentation([(7, 0.0)]))
+    def test_a_frame_of_a_segment_that_is_not_listed(self) -> None:
+        """It has its place under its number, and the report says so."""
+        found = stack(segmentation([(7, 0.0), (1, 0.0)]))
+
+        assert found.coordinates[0].values == ("Liver", "Spleen", "segment 7")
+        assert sorted(found.places) == [(0,), (2,)]
+        assert "segments that are not listed: 7" in found.findings[0].message
+
+    def test_frames_without_a_segment(self) -> None:
+        """There is no axis then: they are incomplete, and refused where they lie at one place."""
+        dataset = segmentation([(1, 0.0), (2, 0.0)])
+        del dataset.PerFrameFunctionalGroupsSequence[0].SegmentIdentificationSequence
+        found = stack(dataset)
+
+        assert found.coordinates == ()
+        assert found.findings[0].kind == "incomplete"
 
 
 def heart(spacing: float, **attributes: Any) -> Dataset:

@@ -7,14 +7,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from loadstone import Axis, MetadataError
+from loadstone.geometry import Finding, FindingKind
 from loadstone_wado import tags
 from loadstone_wado.series.time_axis import Arrangement
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from loadstone_wado.elements import Elements
     from loadstone_wado.instance import Instance
     from loadstone_wado.series.members import SeriesImage
+    from loadstone_wado.tags import Attribute
 
 __all__ = ["SEGMENTATIONS", "declared_axes", "segment_axis"]
 
@@ -131,11 +134,8 @@ def _dimensions(instance: Instance, images: Sequence[SeriesImage]) -> list[_Dime
 
 def _indexed(instance: Instance, images: Sequence[SeriesImage]) -> list[_Dimension]:
     """Read DimensionIndexSequence and the DimensionIndexValues of each frame (DICOM PS3.3 C.7.6.17)."""
-    pointers = [
-        int(item.values(tags.DIMENSION_INDEX_POINTER)[0])
-        for item in instance.elements.items(tags.DIMENSION_INDEX_SEQUENCE)
-        if item.values(tags.DIMENSION_INDEX_POINTER)
-    ]
+    items = instance.elements.items(tags.DIMENSION_INDEX_SEQUENCE)
+    pointers = [_whole(item, tags.DIMENSION_INDEX_POINTER) for item in items]
     rows = [_index_values(image) for image in images]
     if not pointers or any(len(row) != len(pointers) for row in rows):
         return []
@@ -143,7 +143,7 @@ def _indexed(instance: Instance, images: Sequence[SeriesImage]) -> list[_Dimensi
     return [
         _Dimension(pointer, column)
         for pointer, column in zip(pointers, columns, strict=True)
-        if pointer not in _SPATIAL
+        if pointer is not None and pointer not in _SPATIAL
     ]
 
 
@@ -158,7 +158,7 @@ def _index_values(image: SeriesImage) -> tuple[int, ...]:
 def _vectors(instance: Instance, images: Sequence[SeriesImage]) -> list[_Dimension]:
     found = []
     for tag in _VECTORS:
-        vector = instance.elements.values(tag)
+        vector = instance.elements.numbers(tag)
         if len(vector) == instance.number_of_frames > 1:
             found.append(_Dimension(int(tag), tuple(int(vector[image.number - 1]) for image in images)))
     return found
@@ -180,8 +180,12 @@ def _values_of(tag: int, images: Sequence[SeriesImage]) -> tuple[float, ...] | N
     if tag not in _VALUES:
         return None
     group, attribute, _ = _VALUES[tag]
-    found = [image.frame.holder(group, attribute).number(attribute) for image in images]
-    return None if None in found else tuple(each for each in found if each is not None)
+    try:
+        found = [image.frame.holder(group, attribute).number(attribute) for image in images]
+    except MetadataError:
+        return None
+    known = tuple(each for each in found if each is not None)
+    return known if len(known) == len(found) else None
 
 
 def _combined(
@@ -205,27 +209,36 @@ def segment_axis(images: Sequence[SeriesImage]) -> Arrangement:
     """
     Return the axis of the segments of a segmentation; frames that it omits are 0 (DICOM PS3.3 C.8.20.2).
 
-    Raises
-    ------
-    MetadataError
-        If a frame belongs to a segment that the object does not list.
+    A segment that frames belong to and that is not listed has no label but its number. Without the number of
+    a frame there is no axis; both are said in the findings.
     """
-    instance = images[0].instance
     labels: dict[int, str] = {}
-    for item in instance.elements.items(tags.SEGMENT_SEQUENCE):
-        number = item.integer(tags.SEGMENT_NUMBER)
+    for item in images[0].instance.elements.items(tags.SEGMENT_SEQUENCE):
+        number = _whole(item, tags.SEGMENT_NUMBER)
         if number is not None:
             labels[number] = item.text(tags.SEGMENT_LABEL) or f"segment {number}"
+    of_image = [_segment_of(image) for image in images]
+    known = [number for number in of_image if number is not None]
+    if len(known) < len(images):
+        message = f"{len(images) - len(known)} frames do not say to which segment they belong"
+        return Arrangement(findings=(Finding(FindingKind.INCOMPLETE, message),))
+    unlisted = sorted(set(known) - labels.keys())
+    labels |= {number: f"segment {number}" for number in unlisted}
     order = {number: index for index, number in enumerate(sorted(labels))}
-    places = []
-    for image in images:
-        tag = tags.REFERENCED_SEGMENT_NUMBER
-        number = image.frame.holder(tags.SEGMENT_IDENTIFICATION_SEQUENCE, tag).integer(tag)
-        if number not in order:
-            raise MetadataError(
-                f"frame {image.number} belongs to segment {number}, which is not listed",
-                source=instance.source,
-            )
-        places.append((order[number],))
     axis = Axis("segment", tuple(labels[number] for number in order), "", "SegmentLabel")
-    return Arrangement((axis,), tuple(places), sparse=True)
+    message = f"frames belong to segments that are not listed: {', '.join(map(str, unlisted))}"
+    findings = (Finding(FindingKind.NOTED, message),) if unlisted else ()
+    return Arrangement((axis,), tuple((order[number],) for number in known), findings, sparse=True)
+
+
+def _segment_of(image: SeriesImage) -> int | None:
+    tag = tags.REFERENCED_SEGMENT_NUMBER
+    return _whole(image.frame.holder(tags.SEGMENT_IDENTIFICATION_SEQUENCE, tag), tag)
+
+
+def _whole(elements: Elements, tag: Attribute) -> int | None:
+    """Read a whole number; None where it is none."""
+    try:
+        return elements.integer(tag)
+    except MetadataError:
+        return None
