@@ -25,6 +25,7 @@ PUBLIC = [
     "loadstone.image",
     "loadstone.metadata",
     "loadstone.pixels",
+    "loadstone.retrieve",
     "loadstone.settings",
     "loadstone.testing",
     "loadstone.transport",

@@ -68,6 +68,17 @@ def volumes() -> None:
     assert_type(loadstone.volume_ids("dicomfile:study"), list[str])
 
 
+def by_stages() -> None:
+    """Stages are values; a volume is waited for slice by slice."""
+    coarse = RetrieveOptions(Quality.SUBRESOLUTION, byte_range=(0, 65536))
+    stages = RetrieveConfiguration.of([Stage("all", retrieve_type="fast")], fast=coarse)
+    assert_type(stages.options_of(stages.stages[0]), RetrieveOptions)
+    assert_type(loadstone.load_volume("wadors:https://pacs/1", retrieve=stages).wait(index=3), Volume)
+    assert_type(loadstone.load_image("dicomfile:a.dcm", retrieve="byte-ranges"), Image)
+    with Session() as session, session.subscribe(RetrieveStage, lambda event: print(event.seconds)):
+        session.retrieve.set("1.2.840.10008.1.2.4.202", INTERLEAVED)
+
+
 def other_libraries() -> None:
     """Volumes go to other libraries as these know them."""
     volume = loadstone.load_volume("nifti:t1.nii", writable=True)
