@@ -31,10 +31,11 @@ from loadstone import (
     Volume,
     Window,
 )
-from loadstone.events import ImageLoaded, VolumeModified
+from loadstone.events import ImageLoaded, RetrieveStage, VolumeModified
 from loadstone.geometry import GeometryReport
 from loadstone.interop import Canonical
 from loadstone.metadata import ImagePlane, Scaling
+from loadstone.retrieve import INTERLEAVED, RetrieveConfiguration, RetrieveOptions, Stage
 from loadstone.transport import BasicAuth, BearerAuth
 from loadstone_wado import DicomWeb, StudyRow, register_object
 
