@@ -76,7 +76,8 @@ def by_stages() -> None:
     assert_type(stages.options_of(stages.stages[0]), RetrieveOptions)
     assert_type(loadstone.load_volume("wadors:https://pacs/1", retrieve=stages).wait(index=3), Volume)
     assert_type(loadstone.load_image("dicomfile:a.dcm", retrieve="byte-ranges"), Image)
-    with Session() as session, session.subscribe(RetrieveStage, lambda event: print(event.seconds)):
+    ended: list[RetrieveStage] = []
+    with Session() as session, session.subscribe(RetrieveStage, ended.append):
         session.retrieve.set("1.2.840.10008.1.2.4.202", INTERLEAVED)
 
 

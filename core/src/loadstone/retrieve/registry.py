@@ -72,6 +72,8 @@ class RetrieveRegistry:
         """
         if wish is not None:
             return _named(wish)
+        if not self._configurations:
+            return None
         return next((self._configurations[key] for key in keys if key in self._configurations), None)
 
     def of_volume(self, wish: RetrieveWish, *keys: str) -> RetrieveConfiguration | None:
