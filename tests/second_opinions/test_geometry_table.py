@@ -206,6 +206,28 @@ def test_each_slice_has_its_own_slope(tmp_path: Path) -> None:
     np.testing.assert_array_equal(np.trunc(volume.array), simpleitk.GetArrayFromImage(by_simpleitk(files)))
 
 
+@pytest.mark.parametrize(
+    ("attributes", "extent", "source"),
+    [
+        ({"SpacingBetweenSlices": 4}, 4.0, "spacing_between_slices"),
+        ({}, STEP, "slice_thickness"),
+        ({"SliceThickness": None}, None, None),
+    ],
+)
+def test_one_slice_says_where_its_extent_is_from(
+    tmp_path: Path, attributes: dict[str, Any], extent: float | None, source: str | None
+) -> None:
+    """SpacingBetweenSlices, else SliceThickness, else it is unknown; several slices have positions."""
+    Case(along=np.zeros(1), attributes={0: attributes}).write(tmp_path)
+    (tmp_path / "several").mkdir()
+    Case().write(tmp_path / "several")
+
+    volume, several = loadstone.load_volume(tmp_path / "00.dcm"), loadstone.load_volume(tmp_path / "several")
+
+    assert (volume.spacing[2], volume.z_source) == (extent, source)
+    assert several.z_source == "positions"
+
+
 class TestOnRequest:
     """What a policy makes of them."""
 

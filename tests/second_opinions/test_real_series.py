@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import loadstone
+from loadstone_wado.server import DicomWebServer
 from tests.builders import real_data
 from tests.second_opinions.peers import affine_of, by_simpleitk, canonical, corners, in_ijk, simpleitk
 
@@ -116,6 +117,21 @@ def test_time_points_have_the_values_of_what_tells_them_apart(name: str, axis: t
     assert volume.axes == ("t", "k", "j", "i")
     assert (time.source, time.units, time.values) == axis
     assert ("in the order of InstanceNumber" in str(volume.geometry)) == (time.source == "InstanceNumber")
+
+
+@pytest.mark.parametrize("name", ["siemens_mosaic", "philips_epi", "d2n_philips_enhanced_fmri"])
+def test_a_server_gives_the_same_volume(name: str) -> None:
+    """Over WADO-RS a series in time has the voxels, the place and the time points that it has on disk."""
+    folder = real_data("dicom", "series", name)
+    stored = loadstone.load_volume(folder)
+    header = stored.header()
+    with DicomWebServer(folder) as server:
+        place = f"studies/{header.StudyInstanceUID}/series/{header.SeriesInstanceUID}"
+        served = loadstone.load_volume(f"wadors:{server.url}/{place}")
+
+    np.testing.assert_array_equal(served.array, stored.array)
+    np.testing.assert_allclose(served.affine(), stored.affine())
+    assert served.coordinates == stored.coordinates
 
 
 @pytest.mark.parametrize("name", REGULAR)

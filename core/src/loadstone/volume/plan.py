@@ -61,6 +61,8 @@ class VolumePlan:
     """What is known along axes in front of the slices, by their names in `axes`."""
     between: Mapping[int, tuple[int, int]] = field(default_factory=dict)
     """Images that are interpolated, each with the indices of those before and behind it."""
+    z_source: geometry.ZSource | None = None
+    """What the spacing of k is taken from; None where it is unknown, or a header's own."""
     shear: Shear | None = None
     """How slices are moved within their planes; None: they stay as they are."""
 

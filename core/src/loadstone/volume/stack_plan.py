@@ -69,6 +69,7 @@ def plan_of_stack(
         header=lambda: None,
         coordinates=named_axes(stack.coordinates),
         between=_between(grid) if policy.gap == "interpolate" else {},
+        z_source=grid.stack.z_source,
         shear=shear,
     )
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import xarray
     from nibabel.nifti1 import Nifti1Image
 
+    from loadstone.geometry import ZSource
     from loadstone.image import Image, LoaderInfo
     from loadstone.interop import Canonical
     from loadstone.load_object import Progress
@@ -113,6 +114,16 @@ class Volume:
     def spacing(self) -> tuple[float | None, float | None, float | None]:
         """Distance of voxels along i, j and k in mm; None when unknown."""
         return self._assembly.plan.spacing
+
+    @property
+    def z_source(self) -> ZSource | None:
+        """
+        What the spacing of k is taken from: the positions of several slices, the attributes of a single one.
+
+        One of ``"positions"``, ``"spacing_between_slices"``, ``"slice_thickness"``; None where it is unknown,
+        or where a file has a transform of its own.
+        """
+        return self._assembly.plan.z_source
 
     def affine(
         self, space: Literal["LPS", "RAS"] = "LPS", index: Literal["ijk", "kji"] = "ijk"
