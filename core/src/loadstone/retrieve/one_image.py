@@ -64,7 +64,7 @@ def load_by_stages(
                 continue
         if image.quality >= Quality.FULL:
             return image
-        if best is None or image.quality > best:
+        if best is None or image.quality >= best:
             best = image.quality
             offer(image)
     raise not_final(best, identity)

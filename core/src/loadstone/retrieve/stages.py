@@ -125,7 +125,7 @@ class RetrieveConfiguration:
     """
     The stages of a progressive load, in order.
 
-    An image that is final already is asked for no more. What the stages leave out, or leave at a lower
+    An image that is better already is asked for no more. What the stages leave out, or leave at a lower
     quality, is loaded at the end, so that every configuration ends with what a plain load gives.
     """
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from loadstone.hookspecs import ImageLoad, ImageLoader, ImageLoadMany
     from loadstone.image import Image
     from loadstone.permits import Order
-    from loadstone.retrieve import RetrieveConfiguration
+    from loadstone.retrieve import RetrieveConfiguration, RetrieveOptions
     from loadstone.retrieve.steps import Step
     from loadstone.volume.attempt import Attempt
 
@@ -62,10 +62,12 @@ def _load_by_stages(
 ) -> None:
     """Load what each stage asks for, one stage after the other, and show the volume after each."""
     began = time.perf_counter()
+    retrieved: dict[int, RetrieveOptions] = {}
     for step in steps_of(stages, len(attempt.assembly.quality)):
         with announced(step, attempt.assembly.plan.volume_id, attempt.session.events, began) as tally:
             attempt.begin(step)
-            wanted = _wanted(attempt, step)
+            wanted = _wanted(attempt, step, retrieved)
+            retrieved |= dict.fromkeys(wanted, step.options)
             tally.skipped = len(step.indices) - len(wanted)
             failures = attempt.failures
             order = _order(attempt, step.request_type, step.priority)
@@ -74,14 +76,18 @@ def _load_by_stages(
         attempt.load.offer(attempt.volume)
 
 
-def _wanted(attempt: Attempt, step: Step) -> Sequence[int]:
-    """Return the indices of a step that are not as good yet as it wants them."""
-    assembly = attempt.assembly
-    names = assembly.plan.image_ids
+def _wanted(attempt: Attempt, step: Step, retrieved: dict[int, RetrieveOptions]) -> Sequence[int]:
+    """Return the indices of a step that it may make better: coarse ones are finer from more bytes."""
+    assembly, options = attempt.assembly, step.options
+    names, quality = assembly.plan.image_ids, int(options.quality)
     return [
         index
         for index in step.indices
-        if names[index] and assembly.quality[index] < int(step.options.quality)
+        if names[index]
+        and (
+            assembly.quality[index] < quality
+            or (assembly.quality[index] == quality < Quality.FULL and retrieved.get(index) != options)
+        )
     ]
 
 

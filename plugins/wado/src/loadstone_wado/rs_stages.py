@@ -91,9 +91,7 @@ def _stop(wanted: RetrieveOptions) -> int | None:
     """Return the byte behind the last that a stage needs; None: all."""
     if wanted.is_final:
         return None
-    if wanted.byte_range is not None:
-        return wanted.byte_range[1]
-    return _CHUNK if wanted.decode_level is None else None
+    return _CHUNK if wanted.byte_range is None else wanted.byte_range[1]
 
 
 def _fetched(url: RsUrl, stop: int | None, known: Fetched | None, context: LoadContext) -> Fetched | None:
