@@ -275,7 +275,7 @@ def test_affine_is_read_only_float64_and_pickles() -> None:
 
 @pytest.mark.parametrize(
     ("between", "expected"),
-    [((3.0, 3.0), 3.0), ((3.0, 4.0), None), ((3.0, None), None), ((-3.0, -3.0), None)],
+    [((3.0, 3.0), 3.0), ((3.0, 4.0), None), ((3.0, None), None), ((-3.0, -3.0), 3.0)],
 )
 def test_slices_without_positions_keep_the_distance_that_all_of_them_record(
     between: tuple[float | None, float | None], expected: float | None

@@ -209,7 +209,8 @@ def _distance_without_positions(planes: Sequence[ImagePlane]) -> float | None:
     if len(between) > 1 or any(plane.image_position_patient is not None for plane in planes):
         return None
     (distance,) = between
-    return float(distance) if is_length(distance) and distance > 0 else None
+    # Negative where slices of nuclear medicine descend, which makes them no less apart.
+    return abs(float(distance)) if is_length(distance) else None
 
 
 def _single(
