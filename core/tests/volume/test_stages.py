@@ -536,3 +536,22 @@ def test_the_memory_beside_the_block_is_bounded(retrieve: str | None) -> None:
             tracemalloc.stop()
 
     assert volume.nbytes < peak < volume.nbytes + 5 * 2**20
+
+
+def test_coarse_slices_are_asked_for_again_where_they_may_be_finer() -> None:
+    """A stage of the same quality asks again if it wants other bytes or levels; in the same way it does not."""
+    stages = RetrieveConfiguration.of(
+        [
+            Stage(name, retrieve_type=name.split()[0])
+            for name in ("quarter", "quarter again", "half", "final")
+        ],
+        quarter=RetrieveOptions(Quality.SUBRESOLUTION, decode_level=2),
+        half=RetrieveOptions(Quality.SUBRESOLUTION, decode_level=1),
+    )
+    stack = Rising(range(3))
+    with session_of(stack) as session:
+        events = watched(session)
+        request(session, stack, retrieve=stages).result(WAIT)
+
+    assert [each.skipped for each in events] == [0, 3, 0, 0]
+    assert sorted(stack.calls) == sorted([(number, quality) for number in range(3) for quality in (6, 6, 8)])
