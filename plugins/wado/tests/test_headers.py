@@ -325,6 +325,23 @@ def test_the_pixel_data_is_found_where_pydicom_recovers() -> None:
     assert header.pixels.length is None
 
 
+def test_explicit_elements_under_an_implicit_syntax_are_read_as_they_are() -> None:
+    """The pixels begin behind their 12 bytes of header, not 4 bytes early."""
+    whole = part10(image())
+    old, new = (
+        b"\x02\0\x10\0UI" + len(uid).to_bytes(2, "little") + uid
+        for uid in (b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2\0")
+    )
+    swapped = whole.replace(old, new)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        header = read_header(MemoryBlob(swapped, "x"), SETTINGS)
+
+    assert header.pixels is not None
+    assert header.pixels.length == 24
+    assert header.pixels.offset == len(swapped) - 24
+
+
 def test_the_full_header_comes_from_pydicom() -> None:
     """`read_dataset` gives everything but the pixels."""
     dataset = image(PatientName="A^B")

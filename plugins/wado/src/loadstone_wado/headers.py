@@ -258,8 +258,9 @@ def _pixels_at(blob: Blob, offset: int, *, implicit: bool, little_endian: bool) 
     tag = group << 16 | element
     if tag not in {tags.PIXEL_DATA, tags.FLOAT_PIXEL_DATA, tags.DOUBLE_FLOAT_PIXEL_DATA}:
         return None
-    # pydicom recovers when the transfer syntax says explicit VR and the elements are not.
-    short = implicit or len(head) < 12 or head[4:6] not in _PIXEL_VRS
+    # pydicom recovers when the transfer syntax is wrong about explicit VR, and does not say so. In implicit
+    # VR, these bytes would be a length, and an odd one.
+    short = len(head) < 12 or head[4:6] not in _PIXEL_VRS or (implicit and head[6:8] != b"\0\0")
     (length,) = Struct(f"{order}I").unpack_from(head, 4 if short else 8)
     vr = "" if short else head[4:6].decode("latin-1")
     return PixelElement(tag, vr, offset + (8 if short else 12), None if length == _UNDEFINED else length)
