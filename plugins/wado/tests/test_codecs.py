@@ -238,6 +238,21 @@ def test_short_rle_segments_leave_nothing_undefined() -> None:
         decoded(image(np.zeros((8, 8), np.uint8)), short, ts.RLE_LOSSLESS)
 
 
+@pytest.mark.parametrize("dtype", ["u1", "u2"])
+@pytest.mark.parametrize("padding", [1, 2, 9])
+def test_padded_rle_segments_give_what_they_hold(dtype: str, padding: int) -> None:
+    """Zeros behind a segment are no pixels, however many a writer appends."""
+    pixels = np.random.default_rng(1).integers(0, 3, (7, 13)).astype(dtype)
+    whole = rle(pixels)
+    count, *starts = struct.unpack_from("<16I", whole)
+    ends = [*starts[1:count], len(whole)]
+    segments = [whole[start:end] + bytes(padding) for start, end in zip(starts, ends, strict=False)]
+    starts = [64 + sum(map(len, segments[:place])) for place in range(count)]
+    padded = struct.pack("<16I", count, *starts, *[0] * (15 - count)) + b"".join(segments)
+
+    assert np.array_equal(decoded(image(pixels), padded, ts.RLE_LOSSLESS), pixels)
+
+
 @pytest.mark.parametrize(
     "offsets",
     [(65,), (64, 70), (), (10**9,)],

@@ -7,7 +7,7 @@ an array with the shape and dtype of the layout.
 
 from __future__ import annotations
 
-from struct import unpack_from
+from struct import pack, unpack_from
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -173,13 +173,37 @@ def decode_rle(data: Data, layout: PixelLayout, out: Array) -> None:
 
 
 def _unpack_runs(data: Data, dtype: np.dtype[Any], out: Array) -> None:
-    from imagecodecs import dicomrle_decode
+    from imagecodecs import DicomrleError, dicomrle_decode
 
     decode: Callable[..., Sized] = dicomrle_decode
-    written = decode(data, dtype.newbyteorder("<"), out=out.reshape(-1).view(np.uint8))
+    flat, order = out.reshape(-1).view(np.uint8), dtype.newbyteorder("<")
+    try:
+        written = decode(data, order, out=flat)
+    except DicomrleError:
+        # What pads a segment, by more than the one byte of the standard, reads as more runs.
+        written = decode(_without_padding(data, out.size), order, out=flat)
     if len(written) != out.nbytes:
         # The codec leaves the rest of the array as it was.
         raise IntegrityError(f"the RLE frame is truncated: it has {len(written):,} of {out.nbytes:,} bytes")
+
+
+def _without_padding(data: Data, size: int) -> bytes:
+    """Return an RLE frame whose segments end where they have given the `size` bytes of their plane."""
+    count, *offsets = unpack_from("<16I", data)
+    ends = [*offsets[1:count], len(data)]
+    segments = [_runs_for(data[start:end], size) for start, end in zip(offsets, ends, strict=False)]
+    starts = [64 + sum(map(len, segments[:place])) for place in range(count)]
+    return pack("<16I", count, *starts, *[0] * (15 - count)) + b"".join(segments)
+
+
+def _runs_for(segment: Data, size: int) -> Data:
+    """Return the runs of a segment that give `size` bytes (DICOM PS3.5 G.3.2)."""
+    position = given = 0
+    while given < size and position < len(segment):
+        control = segment[position]
+        given += control + 1 if control < 128 else 0 if control == 128 else 257 - control
+        position += control + 2 if control < 128 else 1 if control == 128 else 2
+    return segment[:position]
 
 
 def check_rle(data: Data, layout: PixelLayout) -> None:
