@@ -119,10 +119,10 @@ def test_planes_become_the_last_axis() -> None:
         assert np.array_equal(load_frame(part.frames, 1).pixels, pixels)
 
 
-@pytest.mark.parametrize("shape", [(2, 4), (3, 6)])
+@pytest.mark.parametrize("shape", [(2, 4), (3, 6), (2, 3), (3, 5), (1, 1)])
 def test_native_subsampled_colours_are_expanded_as_by_pydicom(shape: tuple[int, int]) -> None:
     """Both pixels of a pair get its chrominances."""
-    stored = np.random.default_rng(1).integers(0, 256, shape[0] * shape[1] * 2, dtype=np.uint8)
+    stored = np.random.default_rng(1).integers(0, 256, -(-shape[0] * shape[1] // 2) * 4, dtype=np.uint8)
     dataset = image(np.zeros((*shape, 3), np.uint8), PhotometricInterpretation="YBR_FULL_422")
     dataset.PixelData = stored.tobytes()
     with opened(dataset) as part:
@@ -133,7 +133,7 @@ def test_native_subsampled_colours_are_expanded_as_by_pydicom(shape: tuple[int, 
         for i in (0, 1)
     ]
 
-    assert raw.pixels.reshape(-1, 3).tolist() == expected
+    assert raw.pixels.reshape(-1, 3).tolist() == expected[: shape[0] * shape[1]]
     assert np.array_equal(shown.pixels, convert_color_space(raw.pixels, "YBR_FULL", "RGB"))
     assert (raw.photometric_interpretation, shown.photometric_interpretation) == ("YBR_FULL", "RGB")
 
@@ -180,6 +180,35 @@ def test_a_palette_of_65536_entries_is_whole() -> None:
         found = load_frame(part.frames, 1).pixels
 
     assert found[0, :, 0].tolist() == table[pixels[0]].tolist()
+
+
+def test_entries_of_eight_bits_in_words_are_of_eight_bits() -> None:
+    """A palette that says 8 bits and takes 16 for each is bright all the same."""
+    pixels = np.arange(12, dtype=np.uint8).reshape(3, 4)
+    dataset = with_palette(pixels, 16, 0, 8)
+    for name in ("Red", "Green", "Blue"):
+        table = np.frombuffer(dataset[f"{name}PaletteColorLookupTableData"].value, np.uint8)
+        setattr(dataset, f"{name}PaletteColorLookupTableData", table.astype("<u2").tobytes())
+    with opened(dataset) as part:
+        found = load_frame(part.frames, 1)
+    expected = apply_color_lut(pixels, dataset)
+
+    assert found.pixels.dtype == np.uint8
+    assert np.array_equal(found.pixels, expected)
+
+
+def test_a_signed_first_entry_may_be_written_as_unsigned() -> None:
+    """Where indices are signed, 65416 is -120: no index is as large."""
+    pixels = np.arange(-120, -108, dtype=np.int8).reshape(3, 4)
+    dataset = with_palette(pixels, 16, -120, 16)
+    expected = apply_color_lut(pixels.astype(np.int16), dataset)
+    for name in ("Red", "Green", "Blue"):
+        dataset[f"{name}PaletteColorLookupTableDescriptor"].VR = "US"
+        setattr(dataset, f"{name}PaletteColorLookupTableDescriptor", [16, 65416, 16])
+    with opened(dataset) as part:
+        found = load_frame(part.frames, 1)
+
+    assert np.array_equal(found.pixels, expected)
 
 
 def test_big_endian_palettes_are_swapped() -> None:

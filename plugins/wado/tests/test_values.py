@@ -119,6 +119,20 @@ def test_the_modality_table_of_projections_is_not_applied(kind: str) -> None:
         assert load_frame(part.frames, 1).pixels.max() == 11
 
 
+def test_a_negative_first_value_may_be_written_as_unsigned() -> None:
+    """Where stored or modality values may be negative, 65526 is -10 (implicit VR does not tell)."""
+    lut = item(LUTDescriptor=[4, 65526, 16], LUTData=[5, 6, 7, 8])
+    lut["LUTDescriptor"].VR = lut["LUTData"].VR = "US"
+    stored = np.array([[-11, -10, -9], [-8, -7, 0]], np.int16)
+    tabled = image(stored, ModalityLUTSequence=Sequence([lut]))
+    shown = image(VOILUTSequence=Sequence([lut]), RescaleSlope="1", RescaleIntercept="-1024")
+    positive = image(VOILUTSequence=Sequence([lut]), RescaleSlope="1", RescaleIntercept="0")
+    with opened(tabled) as one, opened(shown) as two, opened(positive) as three:
+        assert load_frame(one.frames, 1).pixels.tolist() == [[5, 5, 6], [7, 8, 8]]
+        assert two.instance.frame(1).voi_lut.lut_first == -10
+        assert three.instance.frame(1).voi_lut.lut_first == 65526
+
+
 @pytest.mark.parametrize("descriptor", [[4, 0, 16], [4, 0, 17], [4, 0]])
 def test_damaged_modality_tables_are_refused(descriptor: list[int]) -> None:
     """Too few entries, too many bits, a short descriptor: a metadata error."""

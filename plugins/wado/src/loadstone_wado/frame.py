@@ -246,6 +246,8 @@ _VOI_LUTS: Final = Memo[VoiLut](
     tags.VOI_LUT_FUNCTION,
     tags.VOI_LUT_SEQUENCE,
     tags.PIXEL_REPRESENTATION,
+    tags.RESCALE_SLOPE,
+    tags.RESCALE_INTERCEPT,
     tags.SPECIFIC_CHARACTER_SET,
 )
 _GRIDS: Final = Memo[ImagePlane](

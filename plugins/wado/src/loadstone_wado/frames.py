@@ -217,7 +217,7 @@ class FrameReader:
             )
         layout = self.instance.layout
         full = layout.rows * layout.columns * 3 * layout.bits_allocated // 8 * layout.frames
-        if layout.subsampled and pixels.length >= full:
+        if layout.subsampled and pixels.length >= full > layout.frames * layout.frame_bits // 8:
             raise IntegrityError(
                 f"the pixel data has {pixels.length:,} bytes, "
                 f"too many for {layout.photometric_interpretation}",

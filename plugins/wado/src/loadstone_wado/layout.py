@@ -127,7 +127,8 @@ def _described(elements: Elements, pixel_tag: int) -> PixelLayout:
         frames=frames,
         dtype=dtype,
         shape=(rows, columns) if samples == 1 else (rows, columns, samples),
-        frame_bits=pixels * bits_allocated * (2 if subsampled else samples),
+        # The last pixel of an odd number shares its chrominances with none, and they are there all the same.
+        frame_bits=bits_allocated * (2 * (pixels + pixels % 2) if subsampled else pixels * samples),
     )
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from loadstone_wado.elements import Elements
     from loadstone_wado.tags import Attribute
 
-__all__ = ["Palette", "read_palette"]
+__all__ = ["Palette", "first_mapped", "read_palette"]
 
 _DESCRIPTORS: Final = (
     tags.RED_PALETTE_DESCRIPTOR,
@@ -54,15 +54,31 @@ def read_palette(elements: Elements) -> Palette:
         )
     # The number of entries is unsigned, whatever the VR of the descriptor; 0 stands for 65536.
     entries = int(descriptor[0]) & 0xFFFF or _MOST
+    first = first_mapped(descriptor[1], signed=elements.integer(tags.PIXEL_REPRESENTATION) == 1)
     bits = int(descriptor[2])
     segmented = elements.data(_TABLES[0]) is None
     channels = [
-        _expanded(elements, tag, entries, bits) if segmented else _plain(elements, tag, entries)
+        _expanded(elements, tag, entries, bits) if segmented else _plain(elements, tag, entries, bits)
         for tag in (_SEGMENTED if segmented else _TABLES)
     ]
     if len({(len(channel), channel.dtype) for channel in channels}) != 1:
         raise MetadataError("the palette's red, green and blue differ in length")
-    return Palette(np.stack(channels, axis=1), int(descriptor[1]))
+    return Palette(np.stack(channels, axis=1), first)
+
+
+def first_mapped(recorded: float, *, signed: bool) -> int:
+    """
+    Return the value that the first entry of a table stands for.
+
+    Parameters
+    ----------
+    recorded
+        As its descriptor has it; writers confuse US and SS.
+    signed
+        Whether the values that are looked up may be negative.
+    """
+    first = int(recorded)
+    return first - 0x10000 if signed and first > 0x7FFF else first
 
 
 def _bytes(elements: Elements, tag: Attribute) -> bytes:
@@ -74,11 +90,13 @@ def _bytes(elements: Elements, tag: Attribute) -> bytes:
     return data
 
 
-def _plain(elements: Elements, tag: Attribute, entries: int) -> npt.NDArray[Any]:
+def _plain(elements: Elements, tag: Attribute, entries: int, bits: int) -> npt.NDArray[Any]:
     """Read a table; whether entries take 8 or 16 bits is told by its size (the descriptor is often wrong)."""
     data = _bytes(elements, tag)
     if len(data) >= 2 * entries:
-        return np.frombuffer(data, "<u2", entries).astype(np.uint16)
+        words = np.frombuffer(data, "<u2", entries)
+        # Words of 16 bits may hold entries of 8.
+        return words.astype(np.uint8 if bits == 8 and words.max() <= 0xFF else np.uint16)
     if len(data) >= entries:
         return np.frombuffer(data, np.uint8, entries)
     raise MetadataError(f"the palette has {len(data)} bytes in {tag!r}, {entries} entries need more")

@@ -11,6 +11,7 @@ import numpy as np
 from loadstone.errors import MetadataError
 from loadstone.metadata import ModalityLut, Scaling, VoiLut, Window
 from loadstone_wado import tags
+from loadstone_wado.palettes import first_mapped
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -143,13 +144,17 @@ def modality_table(frame: Frame) -> LookUpTable | None:
         return None
     if frame.elements.text(tags.SOP_CLASS_UID) in _PROJECTIONS:
         return None
-    entries, first, bits = _table(item)
+    entries, first, bits = _table(item, signed=_is_signed(frame))
     kind = item.text(tags.MODALITY_LUT_TYPE)
     units = _RESCALE_TYPES.get(kind.upper(), kind)
     return LookUpTable(entries.astype(np.uint8 if bits <= 8 else np.uint16), first, units)
 
 
-def _table(item: Elements) -> tuple[npt.NDArray[np.uint16], int, int]:
+def _is_signed(frame: Frame) -> bool:
+    return frame.elements.integer(tags.PIXEL_REPRESENTATION) == 1
+
+
+def _table(item: Elements, *, signed: bool) -> tuple[npt.NDArray[np.uint16], int, int]:
     """Return entries, first mapped value and bits of a LUT (DICOM PS3.3 C.11.1.1)."""
     descriptor = item.numbers(tags.LUT_DESCRIPTOR)
     if len(descriptor) != 3:
@@ -163,7 +168,7 @@ def _table(item: Elements) -> tuple[npt.NDArray[np.uint16], int, int]:
         entries = entries.view(np.uint8).astype(np.uint16)
     if len(entries) < count:
         raise MetadataError(f"a LUT has {len(entries)} entries in place of {count}")
-    return entries[:count], int(descriptor[1]), bits
+    return entries[:count], first_mapped(descriptor[1], signed=signed), bits
 
 
 def voi_lut(frame: Frame) -> VoiLut:
@@ -175,13 +180,19 @@ def voi_lut(frame: Frame) -> VoiLut:
     if item is None or not item.values(tags.LUT_DESCRIPTOR):
         return VoiLut(windows)
     try:
-        entries, first, bits = _table(item)
+        entries, first, bits = _table(item, signed=_becomes_signed(frame))
     except MetadataError as error:
         # How an image looks must not keep its values from being loaded.
         _log.warning("a VOI LUT is ignored: %s", error.what)
         return VoiLut(windows)
     entries.setflags(write=False)
     return VoiLut(windows, entries, first, bits)
+
+
+def _becomes_signed(frame: Frame) -> bool:
+    """Say whether modality values, which a VOI LUT starts from, may be negative."""
+    recorded = modality_lut(frame)
+    return _is_signed(frame) or (recorded.rescale_intercept or 0) < 0 or (recorded.rescale_slope or 0) < 0
 
 
 def _windows(holder: Elements) -> tuple[Window, ...]:
@@ -195,7 +206,7 @@ def _windows(holder: Elements) -> tuple[Window, ...]:
     if not centers:
         return ()
     names = holder.texts(tags.WINDOW_CENTER_WIDTH_EXPLANATION)
-    function = holder.text(tags.VOI_LUT_FUNCTION) or "LINEAR"
+    function = holder.text(tags.VOI_LUT_FUNCTION).upper() or "LINEAR"
     if function not in _FUNCTIONS:
         _log.warning("the VOI LUT function %.20r is unknown: LINEAR is taken", function)
         function = "LINEAR"
