@@ -288,3 +288,14 @@ def test_pixels_without_a_frame_header_are_refused() -> None:
     """A scan needs a frame."""
     with pytest.raises(DecodeError, match="frame header"):
         header_of(b"\xff\xd8\xff\xda\0\x02\0\xff\xd9")
+
+
+@pytest.mark.parametrize("scan", [b"", b"\0\0\0\0", b"\1\7\0\0\x3f\0", b"\1\1\0", b"\xff" * 9])
+def test_a_scan_header_that_makes_no_sense_is_refused(scan: bytes) -> None:
+    """No components, one that the frame does not have, too short: refused before a decoder sees it."""
+    data = frame(0xC0)
+    at = data.index(b"\xff\xda")
+    data = data[: at + 2] + (len(scan) + 2).to_bytes(2) + scan + data[at + 10 :]
+
+    with pytest.raises(DecodeError, match="header of a scan"):
+        header_of(data)

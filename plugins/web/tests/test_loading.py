@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 GREY = (np.arange(12).reshape(3, 4) * 5000).astype(np.uint16)
+SCAN = b"\xff\xda\0\x08\1\1\0\0\x3f\0"
+"""The header of the scan of a grey JPEG."""
 
 
 @pytest.fixture
@@ -279,7 +281,10 @@ EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"
         ),
         (png(GREY, before=chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(2**24)))), LimitError),
         (png(GREY, before=chunk(b"iCCP", b"a\0\0" + zlib.compress(bytes(2**24)))), LimitError),
-        (b"\xff\xd8\xff\xc0\0\x0b\x08\xff\xff\xff\xff\1\1\x11\0\xff\xda\0\2\xff\xd9", LimitError),
+        (
+            b"\xff\xd8\xff\xc0\0\x0b\x08\xff\xff\xff\xff\1\1\x11\0\xff\xda\0\x08\1\1\0\0\x3f\0\xff\xd9",
+            LimitError,
+        ),
     ],
 )
 def test_an_attack_gets_no_memory_and_leaves_nothing(

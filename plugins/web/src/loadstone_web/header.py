@@ -52,6 +52,8 @@ class WebHeader:
     """The colour profile that came with the image; the samples are as stored, not converted by it."""
     deflated_bytes: int | None = None
     """Bytes that the pixels take in the file, where they are packed by deflate."""
+    scans: int = 0
+    """Of a JPEG that was verified: in how many scans its pixels come."""
     scans_end: int = 0
     """Of a JPEG that was verified: where in the file its last pixel data end."""
     stored_print_spacing: tuple[float, float] | None = None

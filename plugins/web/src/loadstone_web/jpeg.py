@@ -1,21 +1,22 @@
 """
-The segments of a JPEG file (ITU-T T.81 annex B, T.872 for Adobe's).
+The header of a JPEG file (ITU-T T.81 annex B, T.871 for JFIF).
 
-The walk finds a file that ends early, which libjpeg by itself pads with grey.
+The walk over its segments finds a file that ends early, which libjpeg by itself pads with grey.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
-from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, Final
 
-from loadstone.errors import DecodeError, IntegrityError, LimitError, UnsupportedError
+from loadstone.errors import DecodeError, UnsupportedError
 from loadstone_web.exif import orientation_of
 from loadstone_web.header import WebHeader
+from loadstone_web.jpeg_scans import walk_scans
+from loadstone_web.jpeg_segments import START_OF_SCAN, segments
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from loadstone_web.jpeg_segments import Segment
 
 __all__ = ["START_OF_IMAGE", "read_header"]
 
@@ -41,28 +42,13 @@ _OTHER_PROCESSES = {
     0xF7: "JPEG-LS",
 }
 _LOSSLESS = 0xC3
-_APP0, _APP1, _APP2, _START_OF_SCAN, _END_OF_IMAGE = 0xE0, 0xE1, 0xE2, 0xDA, 0xD9
-_BARE = frozenset({0x01, *range(0xD0, 0xD9)})
-"""Markers without a length."""
+_APP0, _APP1, _APP2 = 0xE0, 0xE1, 0xE2
 _EXIF = b"Exif\0\0"
 _ICC = b"ICC_PROFILE\0"
 _JFIF = b"JFIF\0"
 _MILLIMETRES = {1: 25.4, 2: 10.0}
 """Unit of a JFIF density (T.871 10.1), per which there are so many dots."""
-# Fill bytes, any number of FF, may stand in front; a pattern that begins with a single byte is found fast.
-_MARKER = re.compile(rb"\xff([^\x00\xff])")
-_IN_SCAN = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")
-"""In entropy-coded data FF is followed by 00 or a restart marker; anything else ends the scan."""
 _MOST_HEAD_BYTES = 2**26
-_MOST_SEGMENTS = 2**16
-_MOST_SCANS = 500
-"""Progressive files have about ten; each is work for the decoder on all pixels, however few bytes it has."""
-
-
-class _Segment(NamedTuple):
-    marker: int
-    payload: bytes
-    end: int
 
 
 def read_header(file: BinaryIO, *, verify: bool, source: str) -> WebHeader:
@@ -83,28 +69,30 @@ def read_header(file: BinaryIO, *, verify: bool, source: str) -> WebHeader:
     LimitError
         If it has more segments or scans than any picture needs.
     IntegrityError
-        If the file is truncated.
+        If the file is truncated, or scans are missing.
     DecodeError
-        If the frame header makes no sense.
+        If the header of the frame or of a scan makes no sense.
     UnsupportedError
         If the process cannot be decoded; the message names it.
     """
     data = file.read() if verify else file.read(_MOST_HEAD_BYTES)
-    frame: _Segment | None = None
+    frame: Segment | None = None
     extras = _Extras()
-    scans_end = 0
-    for segment in _segments(data, source):
+    for segment in segments(data, source):
         if segment.marker in {_APP0, _APP1, _APP2}:
             extras.add(segment)
         elif segment.marker in _PROCESSES or segment.marker in _OTHER_PROCESSES:
             frame = frame or segment
-        elif segment.marker == _START_OF_SCAN:
-            if verify:
-                scans_end = _end_of_scans(data, segment.end, source)
+        elif segment.marker == START_OF_SCAN:
             break
     if frame is None:
         raise DecodeError("the JPEG begins its pixels without a frame header", source=source)
-    return replace(_header(frame, extras, source), scans_end=scans_end)
+    header = _header(frame, extras, source)
+    if not verify:
+        return header
+    components = frame.payload[6 : 6 + 3 * header.stored_samples : 3]
+    scans = walk_scans(data, segment, components, progressive=header.interlaced, source=source)
+    return replace(header, scans=scans.count, scans_end=scans.end)
 
 
 class _Extras:
@@ -116,7 +104,7 @@ class _Extras:
         self._icc: dict[int, bytes] = {}
         self._icc_pieces = 0
 
-    def add(self, segment: _Segment) -> None:
+    def add(self, segment: Segment) -> None:
         """Take what an application segment says, if it is one that is known."""
         payload = segment.payload
         if segment.marker == _APP0 and payload.startswith(_JFIF):
@@ -145,64 +133,7 @@ def _print_spacing(jfif: bytes) -> tuple[float, float] | None:
     return (millimetres / down, millimetres / across) if millimetres and across and down else None
 
 
-def _segments(data: bytes, source: str) -> Iterator[_Segment]:
-    """Yield the segments of the file's head; junk between them is passed over, as libjpeg does."""
-    position = 2
-    for _ in range(_MOST_SEGMENTS):
-        segment = _next(data, position, _MARKER, source)
-        yield segment
-        position = segment.end
-    raise _beyond("segments", _MOST_SEGMENTS, source)
-
-
-def _next(data: bytes, position: int, marker_pattern: re.Pattern[bytes], source: str) -> _Segment:
-    found = marker_pattern.search(data, position)
-    if found is None:
-        raise _truncated(data, source)
-    marker = found[1][0]
-    if marker in _BARE or marker == _END_OF_IMAGE:
-        return _Segment(marker, b"", found.end())
-    length = int.from_bytes(data[found.end() : found.end() + 2], "big")
-    end = found.end() + max(2, length)
-    if end > len(data):
-        raise _truncated(data, source)
-    return _Segment(marker, data[found.end() + 2 : end], end)
-
-
-def _end_of_scans(data: bytes, position: int, source: str) -> int:
-    """Walk over the scans to the end of the image; return where the last one ends."""
-    scans = segments = 1
-    while (segment := _next(data, position, _IN_SCAN, source)).marker != _END_OF_IMAGE:
-        position = segment.end
-        segments += 1
-        scans += segment.marker == _START_OF_SCAN
-        if segments > _MOST_SEGMENTS:
-            raise _beyond("segments", _MOST_SEGMENTS, source)
-        if scans > _MOST_SCANS:
-            raise _beyond("scans", _MOST_SCANS, source)
-    end = segment.end - 2
-    while data[end - 1] == 0xFF:  # fill bytes are part of the marker
-        end -= 1
-    return end
-
-
-def _beyond(what: str, most: int, source: str) -> LimitError:
-    return LimitError(
-        f"the JPEG has more than {most:,} {what}, which no picture needs",
-        source=source,
-        hint="If it is no attack, write it again with another program.",
-    )
-
-
-def _truncated(data: bytes, source: str) -> IntegrityError:
-    return IntegrityError(
-        f"the JPEG is truncated: {len(data):,} bytes without an end of image",
-        source=source,
-        hint="Fetch it again.",
-    )
-
-
-def _header(frame: _Segment, extras: _Extras, source: str) -> WebHeader:
+def _header(frame: Segment, extras: _Extras, source: str) -> WebHeader:
     process = _PROCESSES.get(frame.marker)
     if process is None:
         raise UnsupportedError(

@@ -4,8 +4,11 @@ From the scans of a JPEG to an array.
 libjpeg fills pixels whose data are missing with grey, and only warns, which nobody hears. A file that ends
 early has no end of image, which its header's reader finds; but a program that "repairs" such files writes
 one. Whether the data reach to the last pixel shows when bytes are put behind them: if they do, nobody reads
-those; if they do not, the decoder takes them for pixels, and the picture changes. That costs a second
-decode, so it is only done where the last pixel is such as the decoder fills in.
+those; if they do not, the decoder takes them for pixels, and the picture changes. That costs a second decode.
+Of a single scan it is only done where the last pixel is such as the decoder fills in. Where several scans
+make a pixel, a last one that ends early leaves it a little wrong and not grey: there it is always done.
+
+Arithmetic coding drops zeros at its end, so that nothing can be put there: of it only whole scans are missed.
 """
 
 from __future__ import annotations
@@ -22,8 +25,10 @@ if TYPE_CHECKING:
 
 __all__ = ["decode_jpeg"]
 
-_MORE: Final = bytes(range(0x30, 0x70))
+_CODED: Final = bytes(range(0x30, 0x70))
 """Bytes that mean something to the decoder, and no marker."""
+_MORE: Final = _CODED + b"".join(bytes((0xFF, 0xD0 + number)) + _CODED for number in range(8))
+"""The same behind every restart marker too: cut in front of one, the decoder waits for nothing else."""
 
 
 def decode_jpeg(data: bytes, header: WebHeader, out: npt.NDArray[Any] | None) -> npt.NDArray[Any]:
@@ -52,13 +57,17 @@ def decode_jpeg(data: bytes, header: WebHeader, out: npt.NDArray[Any] | None) ->
         Whatever the decoder raises when it refuses the data.
     """
     stored: npt.NDArray[Any] = imagecodecs.jpeg8_decode(data, out=out)
-    if _may_be_filled_in(stored, header) and not _reaches_the_end(data, header, stored):
+    if _may_end_early(stored, header) and not _reaches_the_end(data, header, stored):
         raise ValueError("its pixel data end before its last pixel")
     return stored
 
 
-def _may_be_filled_in(stored: npt.NDArray[Any], header: WebHeader) -> bool:
+def _may_end_early(stored: npt.NDArray[Any], header: WebHeader) -> bool:
     """Whether the last pixel is such as the decoder makes without data: like its neighbour, or mid-grey."""
+    if "arithmetic" in header.kind:
+        return False
+    if header.scans > 1 or header.interlaced:
+        return True
     last = stored[-1, -1].astype(int)
     if header.kind == "lossless":
         return stored.shape[1] == 1 or np.array_equal(last, stored[-1, -2])
