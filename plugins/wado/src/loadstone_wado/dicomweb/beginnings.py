@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Beginnings", "beginnings_of", "kept_beginning"]
 
-_MOST_BYTES: Final = 20 * 2**20
-"""Of all frames together: the beginnings, 64 KiB each, of 320 of them."""
+_MOST_BYTES: Final = 16 * 2**20
+"""Of all frames together: 256 beginnings of 64 KiB each."""
 _SHARE: Final = 16
 """What part of the budget it may be."""
 _NAME: Final = "beginnings of frames"
