@@ -539,7 +539,7 @@ def test_the_memory_beside_the_block_is_bounded(retrieve: str | None) -> None:
 
 
 def test_coarse_slices_are_asked_for_again_where_they_may_be_finer() -> None:
-    """A stage of the same quality asks again if it wants other bytes or levels; in the same way it does not."""
+    """A stage of the same quality asks again if it wants other bytes or levels, else it does not."""
     stages = RetrieveConfiguration.of(
         [
             Stage(name, retrieve_type=name.split()[0])
