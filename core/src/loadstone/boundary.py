@@ -1,21 +1,27 @@
-"""The one place where whatever a plugin raises becomes a typed error, with the cause chained."""
+"""The one place where whatever others raise becomes a typed error, with the cause chained, or is logged."""
 
 from __future__ import annotations
 
+import logging
+import threading
 import traceback
 from typing import TYPE_CHECKING
 
 from loadstone.errors import DecodeError, FetchError, LimitError, LoadCancelled, LoadstoneError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
     from types import FrameType
 
-__all__ = ["forget_frames", "typed_error"]
+__all__ = ["forget_frames", "run_isolated", "typed_error"]
+
+_log = logging.getLogger(__name__)
 
 
 def typed_error(error: BaseException, identity: str) -> LoadstoneError:
-    """Return `error` itself if it is one of ours, else a `LoadstoneError` that it is the cause of."""
+    """Return `error`, or if it is none of ours a `LoadstoneError` with it as its cause; it names its source."""
     if isinstance(error, LoadstoneError):
+        error.add_source(identity)
         return error
     typed = _translated(error, identity)
     typed.__cause__ = error
@@ -41,6 +47,26 @@ def _text(error: BaseException) -> str:
         return (isinstance(error, OSError) and error.strerror) or str(error)
     except Exception:  # noqa: BLE001 - a plugin's own exception class; what matters is that the load ends
         return "(its text cannot be had)"
+
+
+def run_isolated(what: str, callbacks: Iterable[Callable[[], object]]) -> None:
+    """
+    Run the callbacks of others, all of them: one that raises is logged, and harms nobody else.
+
+    That includes what is meant to end a program, such as `SystemExit`, which would end a worker instead, and
+    keep the others waiting for ever. Only a Ctrl-C of the user is raised again, behind the last one.
+    """
+    interrupt: KeyboardInterrupt | None = None
+    for callback in callbacks:
+        try:
+            callback()
+        except BaseException as error:  # noqa: BLE001 - logged
+            if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
+                interrupt = error
+            else:
+                _log.exception("%s failed", what)
+    if interrupt is not None:
+        raise interrupt
 
 
 def forget_frames(error: BaseException) -> None:

@@ -8,13 +8,13 @@ it is allocated. A reservation evicts the least recently used entries that are n
 
 from __future__ import annotations
 
-import logging
 import threading
 import weakref
 from collections import Counter, OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from loadstone.boundary import run_isolated
 from loadstone.errors import CacheFullError
 
 if TYPE_CHECKING:
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from loadstone.files import FileState
 
 __all__ = ["Cache", "CacheStats", "Reservation"]
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -453,8 +451,4 @@ class Cache:
 
 
 def _tell(entries: Sequence[_Entry]) -> None:
-    for entry in entries:
-        try:
-            entry.dropped()
-        except Exception:  # noqa: BLE001 - logged; whoever makes room must not suffer from it
-            _log.exception("closing an evicted entry failed")
+    run_isolated("closing an evicted entry", [entry.dropped for entry in entries])

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from typing import TYPE_CHECKING
 
+from loadstone.boundary import run_isolated
 from loadstone.errors import LoadCancelled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = ["CancelToken"]
-
-_log = logging.getLogger(__name__)
 
 
 class CancelToken:
@@ -49,8 +47,7 @@ class CancelToken:
             self._cancelled = True
             callbacks = list(self._callbacks.values())
             self._callbacks.clear()
-        for callback in callbacks:
-            _run(callback)
+        run_isolated("a cancel callback", callbacks)
 
     def on_cancel(self, callback: Callable[[], object]) -> Callable[[], None]:
         """Run `callback` when it is set; return a function that takes the callback back."""
@@ -60,17 +57,10 @@ class CancelToken:
             if not late:
                 self._callbacks[key] = callback
         if late:
-            _run(callback)
+            run_isolated("a cancel callback", [callback])
 
         def remove() -> None:
             with self._lock:
                 self._callbacks.pop(key, None)
 
         return remove
-
-
-def _run(callback: Callable[[], object]) -> None:
-    try:
-        callback()
-    except Exception:  # noqa: BLE001 - logged; the other callbacks must run
-        _log.exception("a cancel callback failed")

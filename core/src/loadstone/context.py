@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, Self, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from loadstone.boundary import forget_frames, typed_error
+from loadstone.boundary import forget_frames, run_isolated, typed_error
 from loadstone.errors import CacheFullError, InvalidIdError, LoadCancelled, LoadstoneError
 from loadstone.events import LoadProgress
 from loadstone.files import FileState
@@ -401,8 +401,7 @@ class LoadContext:
 
     def evicted(self) -> None:
         """Run what `on_evict` collected."""
-        for callback in self._evictions:
-            callback()
+        run_isolated("an eviction callback", self._evictions)
 
     def distrust(self, error: BaseException) -> None:
         """Have the sources opened anew next time, unless the load did not fail because of them."""

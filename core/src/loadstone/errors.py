@@ -87,6 +87,15 @@ class LoadstoneError(Exception):
         self.hint = hint
         super().__init__(_sentence(what, self.source, hint))
 
+    def add_source(self, source: str) -> None:
+        """Say what was looked at, where that is not said yet."""
+        if self.source:
+            return
+        from loadstone.transport.urls import shown
+
+        self.source = shown(str(source))
+        self.args = (_sentence(self.what, self.source, self.hint),)
+
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle by state, whatever the constructor of a subclass takes; a volume stays in its process."""
         state = {name: value for name, value in self.__dict__.items() if name != "volume"}

@@ -7,11 +7,12 @@ disturb the load or the other callbacks. It may subscribe, unsubscribe and load.
 
 from __future__ import annotations
 
-import logging
 import threading
 from dataclasses import dataclass, fields
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
+from loadstone.boundary import run_isolated
 from loadstone.transport.urls import shown
 
 if TYPE_CHECKING:
@@ -44,8 +45,6 @@ __all__ = [
     "VolumeModified",
     "VolumeWidened",
 ]
-
-_log = logging.getLogger(__name__)
 
 
 class Event:
@@ -283,8 +282,7 @@ class Events:
 
     def emit(self, event: Event) -> None:
         """Tell everybody who listened when it happened."""
-        for callback in self._listeners.get(type(event), ()):
-            try:
-                callback(event)
-            except Exception:  # noqa: BLE001 - logged; the load and the other callbacks go on
-                _log.exception("a callback for %s failed", type(event).__name__)
+        listeners = self._listeners.get(type(event))
+        if listeners:
+            what = f"a callback for {type(event).__name__}"
+            run_isolated(what, [partial(callback, event) for callback in listeners])

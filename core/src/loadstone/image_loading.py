@@ -31,6 +31,7 @@ __all__ = [
     "finished_image",
     "plan_for",
     "readonly",
+    "result_of",
     "scaled_apart",
 ]
 
@@ -112,7 +113,7 @@ def answered(
     if inspect.isawaitable(answer) and not isinstance(answer, LoadObject):
         return answered(context.session.loop.run(_awaited(answer), load.token), context, load, offer)
     if callable(getattr(answer, "result", None)):
-        return answered(_result(answer, load), context, load, offer)
+        return answered(result_of(answer, load), context, load, offer)
     if isinstance(answer, Iterator):
         return _last(answer, context, load, offer)
     raise PluginContractError(
@@ -125,7 +126,7 @@ async def _awaited(answer: Awaitable[Any]) -> object:
     return await answer
 
 
-def _result(answer: Any, load: SharedLoad[Any]) -> object:  # noqa: ANN401 - whatever has a `result`
+def result_of(answer: Any, load: SharedLoad[Any]) -> object:  # noqa: ANN401 - whatever has a `result`
     """Wait for something future-like; where it can be cancelled, cancelling the load does so."""
     cancel = getattr(answer, "cancel", None)
     forget = load.token.on_cancel(cancel) if callable(cancel) else None
@@ -172,7 +173,8 @@ def checked_image(image: object, identity: str) -> Image:
     Raises
     ------
     PluginContractError
-        If it is no `Image`, its pixels are no 2-D or 3-D number array, empty, or not in native byte order.
+        If it is no `Image`, its pixels are no 2-D or 3-D number array, empty, or not in native byte order, or
+        its quality is none.
     """
     if not isinstance(image, Image):
         raise PluginContractError(f"the loader gave {type(image).__name__}, not an Image", source=identity)
@@ -185,6 +187,10 @@ def checked_image(image: object, identity: str) -> Image:
         raise PluginContractError(
             f"the loader's pixels have the shape {array.shape}, not (rows, columns[, 3 or 4])",
             source=identity,
+        )
+    if not isinstance(image.quality, Quality):
+        raise PluginContractError(
+            f"the loader's image has the quality {image.quality!r}, not a Quality", source=identity
         )
     return image
 

@@ -68,8 +68,10 @@ def image_key(image_id: ImageId, registration: ImageRegistration, options: LoadO
         name = record.canonical(image_id)
     except LoadstoneError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # it runs on the caller's thread, whom Ctrl-C is for
         raise typed_error(error, image_id) from error
+    if not isinstance(name, str):  # with one name for all ids, one image would be handed out for another
+        raise PluginContractError(f"canonical() gave {type(name).__name__}, not an id", source=image_id)
     return "image", registration.info, name, options
 
 

@@ -7,8 +7,10 @@ import threading
 import time
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 
+from loadstone.boundary import run_isolated
 from loadstone.errors import LoadCancelled, LoadstoneError
 from loadstone.transport.urls import shown
 
@@ -177,7 +179,7 @@ class LoadObject(Generic[T]):
                 if not self._settled:
                     self._callbacks.append(callback)
                     return
-        _call(callback, self)
+        run_isolated("a done callback", [partial(callback, self)])
 
     def __await__(self) -> Generator[Any, None, T]:
         """Wait without blocking the running event loop; cancelling the awaiting task cancels this handle."""
@@ -229,8 +231,7 @@ class LoadObject(Generic[T]):
             self._partial = None
             callbacks, self._callbacks = self._callbacks, []
             self._changed.notify_all()
-        for callback in callbacks:
-            _call(callback, self)
+        run_isolated("a done callback", [partial(callback, self) for callback in callbacks])
         return True
 
     def _offer(self, partial: T) -> None:
@@ -251,10 +252,3 @@ class LoadObject(Generic[T]):
         """Wake whoever follows the progress."""
         with self._changed:
             self._changed.notify_all()
-
-
-def _call(callback: Callable[[LoadObject[T]], object], load: LoadObject[T]) -> None:
-    try:
-        callback(load)
-    except Exception:  # noqa: BLE001 - logged; the other callbacks must run
-        _log.exception("a done callback failed")

@@ -182,9 +182,7 @@ class LoadDesk:
         Raises if the calling thread must not block, for example that of the session's event loop.
     """
 
-    def __init__(
-        self, session: Session, pool: RequestPool, refuse_wait: Callable[[str], None]
-    ) -> None:
+    def __init__(self, session: Session, pool: RequestPool, refuse_wait: Callable[[str], None]) -> None:
         self.session = session
         self.pool = pool
         self.lock = threading.RLock()

@@ -5,9 +5,12 @@ from __future__ import annotations
 import threading
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, cast
+from functools import partial
+from operator import index
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
-from loadstone.errors import CacheFullError
+from loadstone.boundary import run_isolated
+from loadstone.errors import CacheFullError, PluginContractError
 from loadstone.events import SourceClosed, SourceOpened
 from loadstone.permits import permits_given_back
 from loadstone.waiting import Strand, current_strand, waiting
@@ -87,10 +90,7 @@ class _Open(Generic[S]):
             self._users -= 1
             last = not self._users
         if last:
-            try:
-                self.source.close()
-            finally:
-                self._closed()
+            run_isolated("closing a source", [self.source.close, self._closed])
 
 
 class _Opening:
@@ -171,7 +171,7 @@ class Sources:
         try:
             with _charging(reservation.grow):
                 source = open_source()
-            size = source.nbytes
+            size = _size_of(source)
             opened = _Open(source, lambda: self._events.emit(SourceClosed(size)))
             self._events.emit(SourceOpened(size))
             opened.enter()
@@ -243,7 +243,9 @@ class HeldSources:
         with self._lock:
             if key not in self._own:
                 source = self._own[key] = open_source()
-                self._leases.append(Lease(source.close, lambda: None))
+                self._leases.append(
+                    Lease(partial(run_isolated, "closing a source", [source.close]), lambda: None)
+                )
             return cast("S", self._own[key])
 
     def forget(self) -> None:
@@ -256,6 +258,18 @@ class HeldSources:
         self._own.clear()
         while self._leases:
             self._leases.pop().release()
+
+
+def _size_of(source: Source) -> int:
+    """Return what a source is charged; a negative number would let everything else exceed the budget."""
+    size: Any = getattr(source, "nbytes", None)
+    if not hasattr(size, "__index__") or size < 0:
+        raise PluginContractError(
+            f"{type(source).__name__}.nbytes of a source is {size!r}, no number of bytes"
+        )
+    if not callable(getattr(source, "close", None)):
+        raise PluginContractError(f"a source has to be closed, but {type(source).__name__} has no close()")
+    return index(size)
 
 
 def _take_turn(opening: _Opening) -> None:

@@ -252,11 +252,6 @@ def untyped_if_malformed(identity: LoadId, context: LoadContext) -> None:
     int(identity.rest)
 
 
-def nameless(identity: LoadId, context: LoadContext) -> None:
-    if identity.rest == "99":
-        raise FetchError("there is no such toy")
-
-
 def unchained(identity: LoadId, context: LoadContext) -> None:
     try:
         int(identity.rest)
@@ -331,7 +326,6 @@ _VOLUMES: dict[str, VolumeOpen] = {
 _FAILURES = {
     "test_missing_id_raises_its_error": untyped_if_missing,
     "test_malformed_id_raises_its_error": untyped_if_malformed,
-    "test_errors_name_their_source": nameless,
     "test_errors_keep_their_cause": unchained,
     "test_ids_and_errors_pickle": unpicklable,
     "test_failure_leaves_nothing_behind": fails_for_ever,

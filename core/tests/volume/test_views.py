@@ -265,7 +265,6 @@ class TestAdoption:
         assert np.array_equal(volume.array, stored)
         assert np.shares_memory(image.pixels, volume.array)
 
-
     def test_a_block_whose_images_have_no_names_takes_over_nothing(self) -> None:
         """It is filled though images are cached."""
         block = Block(np.arange(24, dtype="u2").reshape(2, 3, 4))
@@ -275,7 +274,6 @@ class TestAdoption:
             volume = session.load_volume("block:1")
 
         assert np.array_equal(volume.array, block.stored)
-
 
     def test_a_block_may_name_images_that_nobody_loads(self) -> None:
         """It is filled, whatever is cached; its images cannot be asked for."""

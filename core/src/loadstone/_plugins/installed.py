@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import warnings
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from loadstone._plugins.activation import ActivationError, ActivePlugin, HookManager, activate
@@ -20,6 +20,7 @@ from loadstone._plugins.index import (
 from loadstone._plugins.policy import PluginPolicy
 from loadstone._plugins.precedence import choose
 from loadstone._plugins.turns import TurnCycleError, Turns
+from loadstone.boundary import run_isolated
 from loadstone.errors import PluginContractError, PluginLoadError
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Installation", "InstalledPlugins"]
 
-_log = logging.getLogger(__name__)
 
 L = TypeVar("L", bound="ImageLoader | VolumeLoader")
 
@@ -234,10 +234,8 @@ class InstalledPlugins:
     def load_finished(self, event: LoadFinished) -> None:
         """Tell the observers; one that raises is logged and keeps the others from nothing."""
         for observer in self._observers:
-            try:
-                observer.hooks.hook.loadstone_load_finished(event=event)
-            except Exception:  # noqa: BLE001 - a load that went well must not fail because of who watches
-                _log.exception("the observer %s failed", observer.name)
+            told = partial(observer.hooks.hook.loadstone_load_finished, event=event)
+            run_isolated(f"the observer {observer.name}", [told])
 
 
 class Installation:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from loadstone import pixels
-from loadstone.errors import LimitError, LoadCycleError, LoadstoneError
+from loadstone.errors import LimitError, LoadCycleError, LoadstoneError, PluginContractError
 from loadstone.hookspecs import VoxelSource
 from loadstone.image import Image, LoaderInfo, Quality
 from loadstone.image_loading import plan_for
@@ -184,6 +184,7 @@ class Assembly:
             If it is not what its metadata promised.
         """
         index = self._index_of[image_id]
+        self._refuse_memory_of_another(index, image, image_id)
         if not self.qualities.claim(index, image.quality):
             self.scratch.free(image_id)
             return False
@@ -201,6 +202,19 @@ class Assembly:
         self._templates[index] = image if in_place else replace(image, pixels=_NO_PIXELS)
         self.qualities.reach(index, image.quality)
         return True
+
+    def _refuse_memory_of_another(self, index: int, image: Image, image_id: str) -> None:
+        """Refuse an image that its loader has put into the slice of another one, which is yet to come."""
+        slices = self.block.slices
+        if np.may_share_memory(image.pixels, slices) and not np.may_share_memory(image.pixels, slices[index]):
+            others = range(len(slices))
+            if any(
+                self.quality[each] < FULL and np.may_share_memory(image.pixels, slices[each])
+                for each in others
+            ):
+                raise PluginContractError(
+                    "its pixels are in memory that was allocated for another image", source=image_id
+                )
 
     def _misfit(self, index: int, image: Image) -> None:
         """Note that the block must be wider for an image; what filters made of it is no reason for that."""

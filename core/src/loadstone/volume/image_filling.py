@@ -11,14 +11,14 @@ import numpy as np
 from loadstone.errors import LoadCancelled, PluginContractError
 from loadstone.ids import ImageId, lane_of
 from loadstone.image import Quality
-from loadstone.image_loading import answered, checked_image, closing_at_once
+from loadstone.image_loading import answered, checked_image, closing_at_once, result_of
 from loadstone.parallel import run_parallel
 from loadstone.pools import RequestType
 from loadstone.retrieve.one_image import not_final
 from loadstone.retrieve.steps import announced, steps_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from loadstone.context import LoadContext
     from loadstone.hookspecs import ImageLoad, ImageLoader, ImageLoadMany
@@ -175,8 +175,8 @@ def finish_image(attempt: Attempt, image_id: ImageId, answer: object) -> None:
     try:
         if isinstance(answer, Exception):
             raise answer  # noqa: TRY301 - one way for what was raised and what was given
-        result: Callable[[], object] | None = getattr(answer, "result", None)
-        _place(attempt, image_id, checked_image(result() if result else answer, image_id))
+        image = result_of(answer, attempt.load) if _must_wait(answer) else answer
+        _place(attempt, image_id, checked_image(image, image_id))
     except LoadCancelled:
         raise
     except BaseException as error:  # noqa: BLE001 - the boundary of the plugin

@@ -41,16 +41,6 @@ class ErrorChecks(LoaderFixtures):
 
         assert isinstance(error, self.malformed_error), f"{type(error).__name__}: {error}"
 
-    def test_errors_name_their_source(
-        self, loadable: Subject, new_session: Callable[[], Session], bad_ids: list[str]
-    ) -> None:
-        """An error says what was looked at: it has a `source`."""
-        for bad_id in bad_ids:
-            with new_session() as session:
-                error = loadable.named(bad_id).failure(session)
-
-            assert error.source, f"{error!r} for {bad_id!r} has no source; pass source=image_id"
-
     def test_errors_keep_their_cause(
         self, loadable: Subject, new_session: Callable[[], Session], bad_ids: list[str]
     ) -> None:
