@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 
 
 def typed_error(error: BaseException, identity: str) -> LoadstoneError:
-    """Return `error`, or if it is none of ours a `LoadstoneError` with it as its cause; it names its source."""
+    """Return `error`, or if it is not ours a `LoadstoneError` with it as its cause; it names its source."""
     if isinstance(error, LoadstoneError):
         error.add_source(identity)
         return error
