@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from loadstone.errors import LoadstoneError, MetadataError
+from loadstone.metadata.equality import EqualByValue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -38,8 +39,8 @@ __all__ = [
 Vector3 = tuple[float, float, float]
 
 
-class Module:
-    """Base of all modules."""
+class Module(EqualByValue):
+    """Base of all modules, which are equal when they say the same."""
 
     __slots__ = ()
 

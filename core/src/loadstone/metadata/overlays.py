@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from loadstone.metadata.equality import EqualByValue
 from loadstone.metadata.modules import Module
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ __all__ = ["OverlayPlane", "Overlays"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class OverlayPlane:
+class OverlayPlane(EqualByValue):
     """One overlay (DICOM PS3.3 C.9.2), as far as it lies over this frame."""
 
     group: int
@@ -46,7 +47,7 @@ class OverlayPlane:
     """Standard deviation of modality values in it."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class Overlays(Module):
     """The overlays of one frame."""
 
