@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from loadstone import FetchError, IntegrityError, LoadstoneError, SecurityError
 from loadstone_wado.blobs import FileBlob
-from loadstone_wado.headers import read_dataset
+from loadstone_wado.headers import read_dataset, read_header
 from loadstone_wado.sources.folder import Folder, nothing_found
 from loadstone_wado.sources.scanning import read_headers
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from pydicom.dataset import Dataset
 
-    from loadstone import LoadContext
+    from loadstone import LoadContext, Settings
 
 __all__ = ["scan_dicomdir"]
 
@@ -42,7 +42,7 @@ def scan_dicomdir(path: str, context: LoadContext) -> Folder:
     folder = Folder()
     medium = _Medium(str(Path(path).parent))
     paths: dict[str, None] = {}
-    for names in _referenced(path):
+    for names in _referenced(path, context.session.settings):
         try:
             paths[medium.find(names)] = None
         except LoadstoneError as error:
@@ -54,9 +54,11 @@ def scan_dicomdir(path: str, context: LoadContext) -> Folder:
     return folder
 
 
-def _referenced(path: str) -> Iterator[Sequence[str]]:
+def _referenced(path: str, settings: Settings) -> Iterator[Sequence[str]]:
     """Yield where each file is: the names of folders from the root of the medium, and its own."""
     with FileBlob(path) as blob:
+        # A record that is cut off would be a file that nobody misses.
+        read_header(blob, settings)
         dataset = read_dataset(blob)
     try:
         records: Any = dataset.get("DirectoryRecordSequence")
@@ -78,6 +80,14 @@ def _bytes_of(record: Dataset, tag: int) -> bytes:
     return value if isinstance(value, bytes) else b""
 
 
+def _is_file(path: str) -> bool:
+    try:
+        return Path(path).is_file()
+    except OSError:
+        # A name that is too long, or a folder that may not be looked into.
+        return False
+
+
 class _Medium:
     """The folder of a DICOMDIR, in which names are found whatever their case: discs have upper-case ones."""
 
@@ -96,7 +106,7 @@ class _Medium:
         real = os.path.realpath(place)
         if os.path.commonpath([self._root, real]) != self._root:
             raise self._outside(names)
-        if not Path(real).is_file():
+        if not _is_file(real):
             raise FetchError(
                 "the file that the DICOMDIR names is missing", source=place, hint="Copy the whole medium."
             )
