@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import loadstone
-from loadstone import CacheFullError, DecodeError, FetchError, LimitError, Session
+from loadstone import CacheFullError, DecodeError, FetchError, LimitError, LoadstoneError, Session
 from loadstone_wado import register_object
 from plugins.wado.tests.builders import part10
 from plugins.wado.tests.studies import ct_slice, enhanced, modality_values
@@ -151,6 +151,23 @@ def test_what_is_no_object(session: Session, content: bytes) -> None:
     gc.collect()
 
     assert session.cache.stats().reserved == 0
+
+
+@pytest.mark.parametrize(
+    "wrong", ["slice.dcm", 5, None, io.StringIO("DICM")], ids=["path", "number", "nothing", "text file"]
+)
+def test_what_is_neither_bytes_nor_a_file(session: Session, wrong: Any) -> None:
+    """Something else is refused at once, and its type is named."""
+    with pytest.raises(LoadstoneError, match=f"not {type(wrong).__name__}"):
+        register_object(wrong, session)
+
+
+def test_a_file_that_is_closed_already(session: Session) -> None:
+    """A closed file is an error when it is registered."""
+    stream = io.BytesIO(part10(ct_slice(1)))
+    stream.close()
+    with pytest.raises(FetchError, match="closed"):
+        register_object(stream, session)
 
 
 def test_beyond_the_budget() -> None:

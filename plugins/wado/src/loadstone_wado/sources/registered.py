@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, BinaryIO, Final, Self
 
-from loadstone import FetchError, LimitError, StashKey, default_session
+from loadstone import FetchError, LimitError, LoadstoneError, StashKey, default_session
 from loadstone_wado.blobs import MemoryBlob, StreamBlob
 from loadstone_wado.part10 import Part10
 
@@ -90,8 +90,12 @@ def register_object(
     ------
     DecodeError, IntegrityError, LimitError
         If it is no DICOM object, or cut within its header.
+    FetchError
+        If the file is closed or cannot be read.
     CacheFullError
         If the budget cannot hold its bytes.
+    LoadstoneError
+        If it is neither bytes nor a file-like object that gives bytes.
 
     Examples
     --------
@@ -144,6 +148,7 @@ def _blob(data: bytes | bytearray | memoryview | BinaryIO, most: int, source: st
     if isinstance(data, bytes | bytearray | memoryview):
         # What may change under our hands is copied.
         return MemoryBlob(bytes(data), source)
+    _check_is_binary_file(data, source)
     if data.seekable():
         return StreamBlob(data, source)
     content = data.read(most + 1)
@@ -154,3 +159,16 @@ def _blob(data: bytes | bytearray | memoryview | BinaryIO, most: int, source: st
             hint="If that is right, raise max_response_bytes (LOADSTONE_MAX_RESPONSE_BYTES).",
         )
     return MemoryBlob(content, source)
+
+
+def _check_is_binary_file(data: BinaryIO, source: str) -> None:
+    """Refuse paths, text and closed files now, not within some later load."""
+    try:
+        is_binary = hasattr(data, "seekable") and isinstance(data.read(0), bytes)
+    except (OSError, ValueError) as error:
+        raise FetchError(f"the file object cannot be read: {error}", source=source) from error
+    if not is_binary:
+        raise LoadstoneError(
+            f"register_object takes bytes or a file that is open in binary mode, not {type(data).__name__}",
+            hint="A path needs no registration: load_image(path).",
+        )
