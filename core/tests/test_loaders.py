@@ -36,6 +36,7 @@ from loadstone import (
     UnsupportedError,
 )
 from loadstone.events import ImageCached, ImageEvicted, ImageLoaded, ImageLoadFailed, LoadProgress
+from loadstone.files import FileState
 from loadstone.pixels import scale, scale_plan
 
 if TYPE_CHECKING:
@@ -455,6 +456,26 @@ class TestCaching:
 
             assert same is first
             assert session.load_image("toy:1").pixels[0, 0] == 22
+
+    def test_a_load_looks_at_a_file_once(self, tmp_path: Path) -> None:
+        """A load depends on the state in which it found a file, even if that is written anew meanwhile."""
+        path = tmp_path / "value"
+        path.write_text("1", encoding="ascii")
+        states = []
+
+        def loader(image_id: ImageId, context: LoadContext) -> Image:
+            assert context.noted(str(path)) is None
+            states.append(context.note(FileState.of(str(path))))
+            path.write_text("22", encoding="ascii")
+            states.extend([context.depends_on(path), context.depends_on(path)])
+            assert context.files == (states[0],)
+            return flat(1)
+
+        with make_session({"toy": loader}) as session:
+            session.load_image("toy:1")
+
+            assert states[0] is states[1] is states[2]
+            assert not states[0].current()
 
     def test_ids_that_name_the_same_pixels_share_them(self) -> None:
         """`canonical` joins ids, and its own failure is typed."""

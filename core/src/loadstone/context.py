@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import os
 import threading
-from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, Self, TypeVar
 
@@ -25,7 +24,8 @@ from loadstone.sources import HeldSources, charge_of_opening
 from loadstone.waiting import asking, current_order
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterator, Mapping
+    from collections.abc import Callable, Hashable, Mapping
+    from contextlib import AbstractContextManager
     from types import TracebackType
 
     from loadstone.image import Image
@@ -165,7 +165,8 @@ class LoadContext:
         self._memory = memory
         self._held = HeldSources(session.sources, anew=anew, charged=charged)
         self._evictions: list[Callable[[], object]] = []
-        self._files: list[FileState] = []
+        self._noted: dict[str, FileState] = {}
+        self._files: dict[str, FileState] = {}
         self._image_id: str | None = None
         self._lane = lane_of(LoadId(load.id))
 
@@ -287,22 +288,33 @@ class LoadContext:
         return self._held.take(key, open_source, nbytes)
 
     def depends_on(self, path: str | os.PathLike[str], status: os.stat_result | None = None) -> FileState:
-        """Say that the result is good only until this file is written anew; returns its state now."""
-        state = FileState.of(os.fspath(path), status)
-        self._files.append(state)
+        """
+        Say that the result is good only until this file is written anew; return the state it was found in.
+
+        A load looks at each file once, here or with `note`; `status` saves the look.
+        """
+        path = os.fspath(path)
+        state = self._files.get(path)
+        if state is None:
+            state = self._noted.get(path) or self.note(FileState.of(path, status))
+            self._files[path] = state
         return state
 
-    @contextmanager
-    def computing(self) -> Iterator[None]:
-        """Hold one of the permits to decode; they are as many as there are cores."""
-        with self.session.permits.hold("compute", current_order(), self._load.token):
-            yield
+    def note(self, state: FileState) -> FileState:
+        """Remember for this load in which state a file was found, whether or not the result depends on it."""
+        return self._noted.setdefault(state.path, state)
 
-    @contextmanager
-    def reading(self) -> Iterator[None]:
+    def noted(self, path: str) -> FileState | None:
+        """Return the state in which this load has found a file, or None if it has not looked at it yet."""
+        return self._noted.get(path)
+
+    def computing(self) -> AbstractContextManager[None]:
+        """Hold one of the permits to decode; they are as many as there are cores."""
+        return self.session.permits.hold("compute", current_order(), self._load.token)
+
+    def reading(self) -> AbstractContextManager[None]:
         """Hold one of the permits to read files."""
-        with self.session.permits.hold("file", current_order(), self._load.token):
-            yield
+        return self.session.permits.hold("file", current_order(), self._load.token)
 
     def submit(self, function: Callable[..., T], *args: Any, computes: bool = True) -> Job[T]:  # noqa: ANN401
         """
@@ -397,7 +409,7 @@ class LoadContext:
     @property
     def files(self) -> tuple[FileState, ...]:
         """The files that `depends_on` named."""
-        return tuple(self._files)
+        return tuple(self._files.values())
 
     def evicted(self) -> None:
         """Run what `on_evict` collected."""

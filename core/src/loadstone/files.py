@@ -21,11 +21,19 @@ class FileState:
     def of(cls, path: str, status: os.stat_result | None = None) -> FileState:
         """Look at the file now; `status` saves the look when somebody has just done so."""
         status = os.stat(path) if status is None else status  # noqa: PTH116 - looked at on every cache hit
-        return cls(path, (status.st_size, status.st_mtime_ns, status.st_ino))
+        return cls(path, _signature(status))
+
+    def is_of(self, status: os.stat_result) -> bool:
+        """Say whether that is what somebody finds who looks at the file in this state."""
+        return _signature(status) == self.signature
 
     def current(self) -> bool:
         """Say whether the file is still in that state."""
         try:
-            return FileState.of(self.path).signature == self.signature
+            return self.is_of(os.stat(self.path))  # noqa: PTH116 - as above
         except OSError:
             return False
+
+
+def _signature(status: os.stat_result) -> tuple[int, int, int]:
+    return status.st_size, status.st_mtime_ns, status.st_ino

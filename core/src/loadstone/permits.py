@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     from loadstone.cancel import CancelToken
 
@@ -157,23 +158,40 @@ class Permits:
             for key, gate in self._gates.items():
                 gate.limit = self._limit_of(key)
 
-    @contextmanager
-    def hold(self, key: Hashable, order: Order, token: CancelToken | None = None) -> Iterator[None]:
+    def hold(
+        self, key: Hashable, order: Order, token: CancelToken | None = None
+    ) -> AbstractContextManager[None]:
         """Hold a permit; a thread that already holds one of this gate needs no second."""
-        gate = self.gate(key)
-        held = _held.permits
-        if any(permit.gate is gate for permit in held):
-            yield
+        return _Hold(self.gate(key), order, token)
+
+
+class _Hold:
+    """A permit while it is held; every image takes one, and a generator would cost three times as much."""
+
+    __slots__ = ("_gate", "_order", "_permit", "_token")
+
+    def __init__(self, gate: Gate, order: Order, token: CancelToken | None) -> None:
+        self._gate = gate
+        self._order = order
+        self._token = token
+        self._permit: _Permit | None = None
+
+    def __enter__(self) -> None:
+        gate, held = self._gate, _held.permits
+        if not held:
+            gate.acquire(self._order, self._token)
+        elif any(permit.gate is gate for permit in held):
             return
-        with _given_back([permit for permit in held if permit.gate.rank > gate.rank]):
-            gate.acquire(order, token)
-        permit = _Permit(gate, order)
-        held.append(permit)
-        try:
-            yield
-        finally:
-            held.remove(permit)
-            gate.release()
+        else:
+            with _given_back([permit for permit in held if permit.gate.rank > gate.rank]):
+                gate.acquire(self._order, self._token)
+        self._permit = _Permit(gate, self._order)
+        held.append(self._permit)
+
+    def __exit__(self, *_: object) -> None:
+        if self._permit is not None:
+            _held.permits.remove(self._permit)
+            self._gate.release()
 
 
 def _rank(key: Hashable) -> tuple[int, str]:

@@ -8,6 +8,7 @@ scaled, so that nothing ever wraps silently.
 from __future__ import annotations
 
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -107,7 +108,8 @@ def _copy(plan: ScalePlan, stored: AnyArray, out: AnyArray) -> None:
 def _parts(stored: AnyArray, out: AnyArray) -> Iterator[tuple[AnyArray, AnyArray]]:
     """Yield both whole; where they overlap, piece by piece, since numpy copies what it would overwrite."""
     contiguous = stored.flags.c_contiguous and out.flags.c_contiguous
-    if not contiguous or _is_same_memory(stored, out) or not np.may_share_memory(stored, out):
+    # Values of equal size lie in the same memory, which numpy sees, or do not overlap.
+    if stored.itemsize == out.itemsize or not contiguous or not np.may_share_memory(stored, out):
         yield stored, out
         return
     stored, out = stored.reshape(-1), out.reshape(-1)
@@ -140,6 +142,7 @@ def _integers(plan: ScalePlan, stored: AnyArray, out: AnyArray) -> None:
         np.add(values, intercept, out=target, dtype=dtype, casting="unsafe")
 
 
+@lru_cache(maxsize=64)  # every image of a series asks for the same
 def _remainder(value: float, dtype: np.dtype[Any]) -> int:
     """Return what an integral value is modulo 2**n, as a value of the dtype."""
     limits = np.iinfo(dtype)

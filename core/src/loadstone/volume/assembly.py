@@ -183,9 +183,9 @@ class Assembly:
         IntegrityError, PluginContractError
             If it is not what its metadata promised.
         """
-        index = self._index_of[image_id]
+        index, quality = self._index_of[image_id], int(image.quality)
         self._refuse_memory_of_another(index, image, image_id)
-        if not self.qualities.claim(index, image.quality):
+        if not self.qualities.claim(index, quality):
             self.scratch.free(image_id)
             return False
         plan = self._plan_for(index, image)
@@ -200,7 +200,7 @@ class Assembly:
         # A view of the block may stay; anything else would keep its memory.
         in_place = image.pixels.base is self.block.array
         self._templates[index] = image if in_place else replace(image, pixels=_NO_PIXELS)
-        self.qualities.reach(index, image.quality)
+        self.qualities.reach(index, quality)
         return True
 
     def _refuse_memory_of_another(self, index: int, image: Image, image_id: str) -> None:

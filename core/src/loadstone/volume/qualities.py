@@ -63,7 +63,7 @@ class Qualities:
     def claim(self, index: int, quality: int) -> bool:
         """Let an image of that quality be written into its slice, if it is no worse than what is there."""
         with self._changed:
-            if quality < self.array[index]:
+            if quality < self.array.item(index):
                 return False
             self._claimed.add(index)
             return True
@@ -77,8 +77,7 @@ class Qualities:
         """Note that an image is in its slice, and tell who waits for it."""
         with self._changed:
             self._claimed.discard(index)
-            before = self.array[index]
-            if before >= quality:
+            if self.array.item(index) >= quality:
                 return
             self.array[index] = quality
             if quality == FULL:

@@ -223,16 +223,20 @@ class Instance:
         """
         frame = self._frames.get(number)
         if frame is None:
-            if not 1 <= number <= self.number_of_frames:
-                raise InvalidIdError(
-                    f"there is no frame {number}, the object has {self.number_of_frames}",
-                    source=self.source,
-                    hint=f"Frames count from 1 to {self.number_of_frames}.",
-                )
+            self.check_frame(number)
             frame = self._frames[number] = Frame(
                 self.elements, number, self._functional_groups, source=self.source
             )
         return frame
+
+    def check_frame(self, number: int) -> None:
+        """Raise `InvalidIdError` if there is no such frame."""
+        if not 1 <= number <= self.number_of_frames:
+            raise InvalidIdError(
+                f"there is no frame {number}, the object has {self.number_of_frames}",
+                source=self.source,
+                hint=f"Frames count from 1 to {self.number_of_frames}.",
+            )
 
     @lazy
     def layout(self) -> PixelLayout:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
+from loadstone.errors import LoadstoneError, MetadataError
 from loadstone.metadata import (
     Calibration,
     Cine,
@@ -12,8 +13,8 @@ from loadstone.metadata import (
     ImagePixel,
     ImagePlane,
     ModalityLut,
+    Module,
     Modules,
-    ModuleSet,
     MultiFrame,
     Overlays,
     PatientStudy,
@@ -30,20 +31,21 @@ from loadstone_wado import tags
 from loadstone_wado.acquisition import cine, general_image, pet_image, pet_isotope, pet_series
 from loadstone_wado.calibration import calibration, ultrasound_regions
 from loadstone_wado.meaning import frame_scaling, frame_voi_lut
-from loadstone_wado.naming import naming
+from loadstone_wado.naming import named
 from loadstone_wado.overlays import overlays
 from loadstone_wado.values import modality_lut
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from loadstone_wado.elements import Elements
+    from loadstone_wado.frame import Frame
     from loadstone_wado.instance import Instance
     from loadstone_wado.output import Output
 
 __all__ = ["frame_modules"]
 
-T = TypeVar("T")
+M = TypeVar("M", bound=Module)
 
 
 def frame_modules(
@@ -68,44 +70,58 @@ def frame_modules(
     InvalidIdError
         If there is no such frame. Asking for a module raises `MetadataError` where attributes are damaged.
     """
-    frame = instance.frame(number)
-
-    def output() -> Output:
-        return instance.output(scaled=scaled, values=values)
-
-    return ModuleSet(
-        MultiFrame(instance.number_of_frames, number),
-        builders={
-            ImagePixel: lambda: _image_pixel(instance, output()),
-            ImagePlane: lambda: frame.plane,
-            Scaling: lambda: frame_scaling(instance, number, output()),
-            ModalityLut: lambda: _said(instance, lambda _: modality_lut(frame)),
-            VoiLut: lambda: frame_voi_lut(instance, number, output()),
-            GeneralSeries: lambda: _said(instance, lambda _: _general_series(instance)),
-            SopCommon: lambda: SopCommon(
-                instance.sop_class_uid, instance.sop_instance_uid, instance.instance_number
-            ),
-            TransferSyntax: lambda: _transfer_syntax(instance),
-            PatientStudy: lambda: _said(instance, _patient_study),
-            GeneralImage: lambda: _said(instance, general_image),
-            Calibration: lambda: _said(instance, lambda _: calibration(instance, number)),
-            UltrasoundRegions: lambda: _said(instance, ultrasound_regions),
-            Overlays: lambda: _said(instance, lambda _: overlays(instance.all_elements(), number)),
-            Cine: lambda: _said(instance, cine),
-            PetIsotope: lambda: _said(instance, pet_isotope),
-            PetSeries: lambda: _said(instance, pet_series),
-            PetImage: lambda: _said(instance, pet_image),
-        },
-    )
+    instance.check_frame(number)
+    return _FrameModules(instance, number, scaled, values)
 
 
-def _said(instance: Instance, build: Callable[[Elements], T]) -> T:
-    """Build a module of an object's attributes; errors say which object it is."""
-    with naming(instance.source):
-        return build(instance.elements)
+class _FrameModules:
+    """The modules of one frame: one small object each, for there may be tens of thousands."""
+
+    __slots__ = ("_built", "instance", "number", "scaled", "values")
+
+    def __init__(self, instance: Instance, number: int, scaled: bool, values: str | None) -> None:  # noqa: FBT001 - in the order of the function
+        self.instance = instance
+        self.number = number
+        self.scaled = scaled
+        self.values = values
+        self._built: dict[type[Any], Module | None] = {}
+
+    @property
+    def frame(self) -> Frame:
+        """What the object says about the frame."""
+        return self.instance.frame(self.number)
+
+    @property
+    def output(self) -> Output:
+        """Which array the frame becomes."""
+        return self.instance.output(scaled=self.scaled, values=self.values)
+
+    def get(self, kind: type[M]) -> M | None:
+        """Return the module of that kind, or None."""
+        if kind not in self._built:
+            build = _BUILDERS.get(kind)
+            self._built[kind] = self._made(build, kind) if build else None
+        return cast("M | None", self._built[kind])
+
+    def _made(self, build: Callable[[_FrameModules], Module | None], kind: type[Any]) -> Module | None:
+        """Build a module; errors say which object it is of."""
+        source = self.instance.source
+        try:
+            return build(self)
+        except LoadstoneError as error:
+            raise named(error, source) from error.__cause__
+        except Exception as error:
+            what = f"{kind.__name__} cannot be had: {type(error).__name__}: {error}"
+            raise MetadataError(what, source=source) from error
 
 
-def _image_pixel(instance: Instance, output: Output) -> ImagePixel:
+def _of_object(build: Callable[[Elements], Module | None]) -> Callable[[_FrameModules], Module | None]:
+    """Build a module of what the object says about all its frames."""
+    return lambda of: build(of.instance.elements)
+
+
+def _image_pixel(of: _FrameModules) -> ImagePixel:
+    instance, output = of.instance, of.output
     return ImagePixel(
         rows=output.shape[0],
         columns=output.shape[1],
@@ -117,7 +133,8 @@ def _image_pixel(instance: Instance, output: Output) -> ImagePixel:
     )
 
 
-def _general_series(instance: Instance) -> GeneralSeries:
+def _general_series(of: _FrameModules) -> GeneralSeries:
+    instance = of.instance
     return GeneralSeries(
         instance.modality,
         instance.study_instance_uid,
@@ -127,8 +144,14 @@ def _general_series(instance: Instance) -> GeneralSeries:
     )
 
 
-def _transfer_syntax(instance: Instance) -> TransferSyntax | None:
-    return TransferSyntax(instance.transfer_syntax_uid) if instance.transfer_syntax_uid else None
+def _sop_common(of: _FrameModules) -> SopCommon:
+    instance = of.instance
+    return SopCommon(instance.sop_class_uid, instance.sop_instance_uid, instance.instance_number)
+
+
+def _transfer_syntax(of: _FrameModules) -> TransferSyntax | None:
+    uid = of.instance.transfer_syntax_uid
+    return TransferSyntax(uid) if uid else None
 
 
 def _patient_study(elements: Elements) -> PatientStudy:
@@ -137,3 +160,25 @@ def _patient_study(elements: Elements) -> PatientStudy:
         elements.number(tags.PATIENT_SIZE),
         elements.text(tags.PATIENT_SEX) or None,
     )
+
+
+_BUILDERS: Final[Mapping[type[Any], Callable[[_FrameModules], Module | None]]] = {
+    MultiFrame: lambda of: MultiFrame(of.instance.number_of_frames, of.number),
+    ImagePixel: _image_pixel,
+    ImagePlane: lambda of: of.frame.plane,
+    Scaling: lambda of: frame_scaling(of.instance, of.number, of.output),
+    ModalityLut: lambda of: modality_lut(of.frame),
+    VoiLut: lambda of: frame_voi_lut(of.instance, of.number, of.output),
+    GeneralSeries: _general_series,
+    SopCommon: _sop_common,
+    TransferSyntax: _transfer_syntax,
+    PatientStudy: _of_object(_patient_study),
+    GeneralImage: _of_object(general_image),
+    Calibration: lambda of: calibration(of.instance, of.number),
+    UltrasoundRegions: _of_object(ultrasound_regions),
+    Overlays: lambda of: overlays(of.instance.all_elements(), of.number),
+    Cine: _of_object(cine),
+    PetIsotope: _of_object(pet_isotope),
+    PetSeries: _of_object(pet_series),
+    PetImage: _of_object(pet_image),
+}

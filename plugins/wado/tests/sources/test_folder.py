@@ -9,6 +9,7 @@ import pytest
 
 from loadstone import FetchError, InvalidIdError, LoadstoneError, Session
 from loadstone.errors import IntegrityError
+from loadstone.events import VolumeModified
 from plugins.wado.tests.builders import identity, part10
 from plugins.wado.tests.studies import ct_series, ct_slice, enhanced, modality_values, uid, write
 
@@ -239,6 +240,26 @@ def test_a_file_that_is_added_is_found(tmp_path: Path) -> None:
     assert again is before
     assert more.shape == (3, 4, 6)
     assert np.array_equal(changed.array, before.array + 24)
+
+
+def test_a_file_written_anew_between_header_and_pixels(tmp_path: Path) -> None:
+    """Pixels are never combined with the header of a file that was there before; the next load is whole."""
+    write(ct_series(3), tmp_path)
+
+    def write_last_anew(event: VolumeModified) -> None:
+        if event.indices == (0,):
+            (tmp_path / "2.dcm").write_bytes(part10(ct_slice(2, RescaleIntercept=-1000)))
+
+    with Session(compute_permits=1) as session:
+        with session.events.subscribe(VolumeModified, write_last_anew):
+            volume = session.load_volume(f"dicomfile:{tmp_path}", errors="collect")
+        (error,), missing = volume.errors, volume.missing
+        volume.load()
+
+    assert isinstance(error, IntegrityError)
+    assert "written anew" in str(error)
+    assert missing == (2,)
+    assert volume.array[2, 0, 0] == volume.array[1, 0, 0] + 50 + 24
 
 
 def test_a_path_with_every_sign(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def open_unchanged(state: FileState) -> FileBlob:
         If it was written anew.
     """
     blob = FileBlob(state.path)
-    if FileState.of(state.path, blob.status) != state:
+    if not state.is_of(blob.status):
         blob.close()
         raise IntegrityError(
             "the file was written anew while it was being loaded", source=state.path, hint="Load it again."
@@ -165,14 +165,17 @@ def stored_object(path: str, context: LoadContext) -> StoredObject:
     LoadstoneError
         As `Instance.from_blob`.
     """
+    known = known_objects(context)
+    found = known.get(path)
+    if found is not None and found.state == context.noted(path):
+        context.depends_on(path)
+        return found
     status = file_status(path)
     if stat.S_ISDIR(status.st_mode):
         raise _several("folder", path)
     if is_dicomdir(path):
         raise _several("DICOMDIR", path)
     state = context.depends_on(path, status)
-    known = known_objects(context)
-    found = known.get(path)
     if found is not None and found.state == state:
         return found
     found = context.source(("dicomfile", state), lambda: StoredObject.read(path, context.settings))

@@ -62,6 +62,7 @@ class Folder:
         known = known_objects(context)
         for each in self.objects:
             known[each.state.path] = each
+            context.note(each.state)
 
     def close(self) -> None:
         """Close the files."""
