@@ -40,8 +40,8 @@ def from_lists(wanted: Wanted, context: LoadContext) -> Iterator[tuple[ImageId, 
     refusing = context.session.stash.setdefault(_WITHOUT_LISTS, set)
     if not gives_frames(wanted.url, context):
         return
-    for uid, numbers in wanted.by_instance().items():
-        url = replace(wanted.url, instance=uid)
+    for uid in wanted.instances:
+        url, numbers = replace(wanted.url, instance=uid), list(wanted.frames(uid))
         for some in frame_lists(url, numbers) if len(numbers) > 1 else ():
             if url.root in refusing:
                 return
@@ -61,7 +61,7 @@ def _from_list(
 ) -> Iterator[tuple[ImageId, Image | FutureLike[Image]]]:
     instance = instance_at(url, context)
     for number, encoded in stream_frames(url, numbers, instance.layout, context):
-        ids = wanted.ids(url.instance, number)
+        ids = wanted.frames(url.instance).get(number, ())
         try:
             answers = [(each, _started(instance, number, encoded, context.for_image(each))) for each in ids]
         except LoadCancelled:

@@ -6,22 +6,24 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from loadstone import FetchError, ImageId, LoadCancelled, LoadstoneError, StashKey
-from loadstone_wado.decode import load_frame
+from loadstone_wado.decode import is_direct, load_frame
 from loadstone_wado.dicomweb.metadata import instance_at, series_at
 from loadstone_wado.dicomweb.retrieve import stream_objects
 from loadstone_wado.dicomweb.wanted import wanted_by_series
+from loadstone_wado.frames import FrameReader
 from loadstone_wado.ids import RsUrl
 from loadstone_wado.rs import load
 from loadstone_wado.rs_lists import decoded, from_lists
 from loadstone_wado.rs_stages import has_beginning
+from loadstone_wado.transfer_syntaxes import NATIVE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from loadstone import Image, LoadContext
     from loadstone.hookspecs import FutureLike
     from loadstone_wado.dicomweb.wanted import Wanted
-    from loadstone_wado.part10 import Part10
+    from loadstone_wado.instance import Instance
 
 __all__ = ["load_many"]
 
@@ -85,33 +87,56 @@ def _is_fresh(wanted: Wanted, context: LoadContext) -> bool:
 
 def _from_stream(target: str, wanted: Wanted, context: LoadContext) -> Iterator[_Answer]:
     """Yield what a stream brings of what is wanted."""
-    for part10 in stream_objects(target, wanted.url, context):
-        uid = part10.instance.sop_instance_uid
-        for number in range(1, part10.instance.number_of_frames + 1):
-            ids = wanted.ids(uid, number)
-            try:
-                answers = [(each, _started(part10, number, context.for_image(each))) for each in ids]
-            except LoadCancelled:
-                raise
-            except LoadstoneError:
-                # Asked for by itself it fails by itself, if it does.
-                continue
+    for instance, blob in stream_objects(target, wanted.url, context):
+        frames = wanted.frames(instance.sop_instance_uid)
+        if _are_direct(instance, frames, context):
+            blob.let_go()
+        elif frames:
+            blob.keep_all()
+        reader = FrameReader(instance, blob)
+        begun = {number: _begun(reader, number, ids, context) for number, ids in frames.items()}
+        # Only now is it sure that what lies in its place already were bytes of this object, and all of them.
+        blob.close()
+        for number, answers in begun.items():
             if answers:
-                wanted.got(uid, number)
+                wanted.got(instance.sop_instance_uid, number)
             yield from answers
 
 
-def _started(part10: Part10, number: int, context: LoadContext) -> Image | FutureLike[Image]:
+def _are_direct(instance: Instance, frames: Mapping[int, Sequence[ImageId]], context: LoadContext) -> bool:
+    """Say whether the bytes of the frames are what is wanted, and each is wanted in one place only."""
+    options = context.options
+    try:
+        direct = is_direct(instance, scaled=options.scaled, values=options.values)
+    except LoadstoneError:
+        return False
+    return direct and all(len(ids) == 1 for ids in frames.values())
+
+
+def _begun(
+    reader: FrameReader, number: int, ids: Sequence[ImageId], context: LoadContext
+) -> Sequence[_Answer]:
+    """Return what is being made of a frame, for each of its ids; nothing where it cannot be had like this."""
+    try:
+        return [(each, _started(reader, number, context.for_image(each))) for each in ids]
+    except LoadCancelled:
+        raise
+    except LoadstoneError:
+        # Asked for by itself it fails by itself, if it does.
+        return ()
+
+
+def _started(reader: FrameReader, number: int, context: LoadContext) -> Image | FutureLike[Image]:
     """Decode a frame: at once where that is a copy, else on another worker while the stream goes on."""
-    if part10.is_native:
+    if reader.instance.transfer_syntax_uid in NATIVE:
         return load_frame(
-            part10.frames,
+            reader,
             number,
             scaled=context.options.scaled,
             values=context.options.values,
             allocate=context.allocate,
         )
-    return context.submit(decoded, part10.instance, number, part10.frames.read(number), context)
+    return context.submit(decoded, reader.instance, number, reader.read(number), context)
 
 
 def _one_by_one(wanted: Wanted, context: LoadContext) -> Iterator[_Answer]:

@@ -18,7 +18,7 @@ def test_frames_by_series() -> None:
     found = list(wanted_by_series([ImageId(text) for text in texts]))
 
     assert [len(each) for each in found] == [3, 1, 1]
-    assert [each.instances for each in found] == [{"3", "4"}, {"4"}, {"4"}]
+    assert [each.instances for each in found] == [["3", "4"], ["4"], ["4"]]
 
 
 def test_what_was_given_is_wanted_no_more() -> None:
@@ -26,8 +26,8 @@ def test_what_was_given_is_wanted_no_more() -> None:
     one, other = ImageId(f"{SERIES}/2/instances/3"), ImageId(f"{SERIES}/2/instances/3/frames/1")
     (wanted,) = wanted_by_series([one, other])
 
-    assert list(wanted.ids("3", 1)) == [one, other]
-    assert list(wanted.ids("3", 2)) == []
+    assert wanted.frames("3") == {1: [one, other]}
+    assert wanted.frames("4") == {}
     wanted.got("3", 1)
     assert len(wanted) == 0
     assert list(wanted) == []

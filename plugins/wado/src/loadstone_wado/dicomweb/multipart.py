@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
     from loadstone import Settings
 
-__all__ = ["Part", "Readable", "header_fields", "parts_of"]
+__all__ = ["OpenPart", "Part", "Readable", "header_fields", "open_parts", "parts_of"]
 
 PIECE: Final = 256 * 1024
 """Bytes that are read at a time where the length of the body is not known."""
@@ -51,10 +52,43 @@ class Part:
     """The bytes."""
 
 
+class OpenPart(Protocol):
+    """One part of an answer while it arrives; whatever of it is not read is passed over."""
+
+    headers: dict[str, str]
+    """Fields by lower-case name."""
+
+    @property
+    def left(self) -> int | None:
+        """Bytes that are not read yet; None where only the end of the part will tell."""
+        ...
+
+    def readinto(self, target: memoryview) -> int:
+        """Fill `target` without a copy in between, less only at the end; for a part that says its length."""
+        ...
+
+    def read(self) -> memoryview:
+        """Return all that is not read yet, once the end of the part was seen behind it."""
+        ...
+
+    def close(self) -> None:
+        """Make sure that the part ends where it said; a second time does nothing."""
+        ...
+
+
 def parts_of(stream: Readable, content_type: str, settings: Settings, *, source: str) -> Iterator[Part]:
+    """Yield the parts of an answer, each when all of it is there; parameters and errors as `open_parts`."""
+    for part in open_parts(stream, content_type, settings, source=source):
+        yield Part(part.headers, part.read())
+
+
+def open_parts(
+    stream: Readable, content_type: str, settings: Settings, *, source: str, length: int | None = None
+) -> Iterator[OpenPart]:
     """
     Yield the parts of an answer as they arrive; an answer that is not multipart is its own only part.
 
+    What is read of a part is worth nothing until it is closed: only then is it sure that it ends there.
     A part that says its length is complete when its bytes are there: servers that forget the last boundary
     lose nothing. Any other part ends only where a boundary follows.
 
@@ -68,6 +102,8 @@ def parts_of(stream: Readable, content_type: str, settings: Settings, *, source:
         Limits.
     source
         Where it comes from, for messages.
+    length
+        Bytes of the body, if `stream` makes sure that it has as many.
 
     Raises
     ------
@@ -78,7 +114,7 @@ def parts_of(stream: Readable, content_type: str, settings: Settings, *, source:
     """
     media = MediaType.of(content_type)
     if not media.name.startswith("multipart/"):
-        yield Part({"content-type": content_type}, _whole(stream, settings.max_response_bytes, source))
+        yield _OnlyPart(stream, content_type, length, settings.max_response_bytes, source)
         return
     boundary = media.parameters.get("boundary", "").encode("latin-1", "replace")
     if not boundary:
@@ -86,13 +122,37 @@ def parts_of(stream: Readable, content_type: str, settings: Settings, *, source:
     yield from _Parser(stream, boundary, settings, source).parts()
 
 
-def _whole(stream: Readable, limit: int, source: str) -> memoryview:
-    body = bytearray()
-    while piece := stream.read1(PIECE):
-        body += piece
-        if len(body) > limit:
+class _OnlyPart:
+    """An answer that is not multipart."""
+
+    def __init__(
+        self, stream: Readable, content_type: str, length: int | None, limit: int, source: str
+    ) -> None:
+        self.headers = {"content-type": content_type}
+        self.left = length
+        self._stream = stream
+        self._limit = limit
+        self._source = source
+        if length is not None and length > limit:
             raise _too_large("the answer", limit, source)
-    return memoryview(body)
+
+    def readinto(self, target: memoryview) -> int:
+        count = self._stream.readinto(target[: self.left])
+        self.left = None if self.left is None else self.left - count
+        return count
+
+    def read(self) -> memoryview:
+        body = bytearray()
+        while piece := self._stream.read1(PIECE):
+            body += piece
+            if len(body) > self._limit:
+                raise _too_large("the answer", self._limit, self._source)
+        self.left = 0
+        return memoryview(body)
+
+    def close(self) -> None:
+        while self._stream.read1(PIECE):
+            pass
 
 
 def _too_large(what: str, limit: int, source: str) -> LimitError:
@@ -115,13 +175,15 @@ class _Parser:
         self._buffer = bytearray(b"\r\n")
         self._ended = False
 
-    def parts(self) -> Iterator[Part]:
+    def parts(self) -> Iterator[OpenPart]:
         """Yield all parts."""
-        self._until_boundary(MAX_HEADER, "what stands before the first part")
+        self.until_boundary(MAX_HEADER, "what stands before the first part")
         for _ in range(self._settings.max_parts):
             if self._is_over():
                 return
-            yield self._part()
+            part = self._part()
+            yield part
+            part.close()
         if not self._is_over():
             raise LimitError(
                 f"the answer has more than {self._settings.max_parts} parts",
@@ -141,34 +203,30 @@ class _Parser:
         self._buffer[:0] = b"\r\n"
         return False
 
-    def _part(self) -> Part:
+    def _part(self) -> OpenPart:
         headers = header_fields(self._until(b"\r\n\r\n", MAX_HEADER, "the header of a part"))
         length = headers.get("content-length", "")
-        if length.isascii() and length.isdecimal():
-            # The first 19 digits are beyond any limit.
-            return Part(headers, self._exactly(int(length[:19])))
-        return Part(headers, self._until_boundary(self._settings.max_response_bytes, "a part"))
-
-    def _exactly(self, length: int) -> memoryview:
-        """Take a body whose length is known, and the boundary behind it."""
-        if length > self._settings.max_response_bytes:
+        if not length.isascii() or not length.isdecimal():
+            return _EndlessPart(self, headers, self._settings.max_response_bytes)
+        # The first 19 digits are beyond any limit.
+        size = int(length[:19])
+        if size > self._settings.max_response_bytes:
             raise _too_large("a part", self._settings.max_response_bytes, self._source)
-        body = bytearray(min(length, BELIEVED))
-        filled = min(len(body), len(self._buffer))
-        body[:filled] = self._buffer[:filled]
-        del self._buffer[:filled]
-        while filled < length:
-            if filled == len(body):
-                # Grown by what is there, never by what the header of the part promises.
-                body += bytes(min(length - filled, filled))
-            size = len(body) - filled
-            if self._stream.readinto(memoryview(body)[filled:]) < size:
-                raise self._short(f"a part of {length:,} bytes")
-            filled += size
-        self._expect_boundary(length)
-        return memoryview(body)
+        return _SizedPart(self, headers, size)
 
-    def _expect_boundary(self, length: int) -> None:
+    def take_into(self, target: memoryview) -> int:
+        """Fill memory with what comes next, less only at the end of the answer."""
+        filled = min(len(target), len(self._buffer))
+        target[:filled] = self._buffer[:filled]
+        del self._buffer[:filled]
+        return filled + (self._stream.readinto(target[filled:]) if filled < len(target) else 0)
+
+    def short(self, what: str) -> IntegrityError:
+        """Return the error for an answer that ends too early."""
+        return IntegrityError(f"the answer ends within {what}", source=self._source, hint="Try again.")
+
+    def expect_boundary(self, length: int) -> None:
+        """Take the boundary behind a part whose length is known."""
         size = len(self._delimiter)
         while len(self._buffer) < size and self._more():
             pass
@@ -182,7 +240,7 @@ class _Parser:
                 source=self._source,
             )
 
-    def _until_boundary(self, limit: int, what: str) -> memoryview:
+    def until_boundary(self, limit: int, what: str) -> memoryview:
         """Take what stands before the next boundary, and the boundary with it."""
         start = 0
         while not self._is_boundary(found := self._find(self._delimiter, start, limit, what), what):
@@ -213,21 +271,79 @@ class _Parser:
             if start > limit:
                 raise _too_large(what, limit, self._source)
             if not self._more(min(limit, PIECE)):
-                raise self._short(what)
+                raise self.short(what)
         return found
 
     def _fill(self, size: int, what: str) -> None:
         while len(self._buffer) < size:
             if not self._more():
-                raise self._short(what)
+                raise self.short(what)
 
     def _more(self, size: int = MAX_HEADER) -> bool:
         data = self._stream.read1(size)
         self._buffer += data
         return bool(data)
 
-    def _short(self, what: str) -> IntegrityError:
-        return IntegrityError(f"the answer ends within {what}", source=self._source, hint="Try again.")
+
+class _SizedPart:
+    """A part that says its length; it is complete when a boundary follows."""
+
+    def __init__(self, parser: _Parser, headers: dict[str, str], size: int) -> None:
+        self.headers = headers
+        self.left = size
+        self._size = size
+        self._parser = parser
+        self._is_closed = False
+
+    def readinto(self, target: memoryview) -> int:
+        target = target[: self.left]
+        if self._parser.take_into(target) < len(target):
+            raise self._parser.short(f"a part of {self._size:,} bytes")
+        self.left -= len(target)
+        return len(target)
+
+    def read(self) -> memoryview:
+        length = self.left
+        body = bytearray(min(length, BELIEVED))
+        filled = self.readinto(memoryview(body))
+        while filled < length:
+            # Grown by what is there, never by what the header of the part promises.
+            body += bytes(min(length - filled, filled))
+            filled += self.readinto(memoryview(body)[filled:])
+        self.close()
+        return memoryview(body)
+
+    def close(self) -> None:
+        if self._is_closed:
+            return
+        passed_over = memoryview(bytearray(min(self.left, PIECE)))
+        while self.left:
+            self.readinto(passed_over)
+        self._parser.expect_boundary(self._size)
+        self._is_closed = True
+
+
+class _EndlessPart:
+    """A part of which only the boundary tells where it ends."""
+
+    left = None
+
+    def __init__(self, parser: _Parser, headers: dict[str, str], limit: int) -> None:
+        self.headers = headers
+        self._parser = parser
+        self._limit = limit
+        self._is_closed = False
+
+    def readinto(self, target: memoryview) -> int:
+        raise io.UnsupportedOperation(f"{len(target)} bytes of a part whose end is not known")
+
+    def read(self) -> memoryview:
+        self._is_closed = True
+        return self._parser.until_boundary(self._limit, "a part")
+
+    def close(self) -> None:
+        if not self._is_closed:
+            self.read()
 
 
 def header_fields(block: bytes | memoryview) -> dict[str, str]:

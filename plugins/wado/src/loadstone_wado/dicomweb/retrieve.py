@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Final
 from loadstone import FetchError, IntegrityError, LoadCancelled, LoadstoneError, MetadataError, StashKey
 from loadstone.transport import redact
 from loadstone_wado.dicomweb.answers import refuse_cut, refuse_text
+from loadstone_wado.dicomweb.arriving import ArrivingBlob
 from loadstone_wado.dicomweb.ladder import FRAME, INSTANCE, PLAIN_FRAME, SERIES, Ladder, climb
-from loadstone_wado.dicomweb.multipart import Part, parts_of
+from loadstone_wado.dicomweb.multipart import Part, open_parts, parts_of
 from loadstone_wado.dicomweb.syntax import syntax_of
 from loadstone_wado.frames import EncodedFrame
+from loadstone_wado.instance import Instance
 from loadstone_wado.part10 import Part10
 
 if TYPE_CHECKING:
@@ -119,11 +121,12 @@ def _fetched(target: str, ladder: Ladder, url: RsUrl, context: LoadContext) -> t
     raise IntegrityError("the answer has no parts", source=source)
 
 
-def stream_objects(target: str, url: RsUrl, context: LoadContext) -> Iterator[Part10]:
+def stream_objects(target: str, url: RsUrl, context: LoadContext) -> Iterator[tuple[Instance, ArrivingBlob]]:
     """
     Yield the instances of a series, or the one instance, as they arrive, in the server's order.
 
-    What cannot be read is passed over: whoever needs it asks for it by itself, and is told why.
+    Each comes with its bytes, of which only the header has been read. What cannot be read is passed over:
+    whoever needs it asks for it by itself, and is told why.
 
     Parameters
     ----------
@@ -151,12 +154,14 @@ def stream_objects(target: str, url: RsUrl, context: LoadContext) -> Iterator[Pa
     with opened as stream:
         refuse_text(stream)
         source, content_type = redact(stream.url), stream.headers.get("Content-Type", "")
-        for part in parts_of(stream, content_type, context.settings, source=source):
-            context.progress(stream.received, stream.length)
+        parts = open_parts(stream, content_type, context.settings, source=source, length=stream.length)
+        for part in parts:
             try:
-                found = Part10.from_bytes(part.body, context.settings, source=source)
+                blob = ArrivingBlob(part, source)
+                instance = Instance.from_blob(blob, context.settings)
             except LoadCancelled:
                 raise
             except LoadstoneError:
                 continue
-            yield found
+            yield instance, blob
+            context.progress(stream.received, stream.length)

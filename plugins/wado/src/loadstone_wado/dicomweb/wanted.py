@@ -26,40 +26,37 @@ class Wanted:
 
     def __init__(self, url: RsUrl) -> None:
         self.url = url
-        self._ids: dict[tuple[str, int], list[ImageId]] = {}
+        self._ids: dict[str, dict[int, list[ImageId]]] = {}
 
     def add(self, url: RsUrl, image_id: ImageId) -> None:
         """Want a frame."""
-        self._ids.setdefault((url.instance, url.frame), []).append(image_id)
-
-    def ids(self, instance: str, frame: int) -> Sequence[ImageId]:
-        """Return the ids of a frame that is still wanted."""
-        return self._ids.get((instance, frame), ())
+        self._ids.setdefault(url.instance, {}).setdefault(url.frame, []).append(image_id)
 
     def got(self, instance: str, frame: int) -> None:
         """Note that a frame was given."""
-        del self._ids[instance, frame]
+        frames = self._ids[instance]
+        del frames[frame]
+        if not frames:
+            del self._ids[instance]
 
-    def by_instance(self) -> dict[str, list[int]]:
-        """Return the frames that are wanted, by instance, in their order."""
-        numbers: dict[str, list[int]] = {}
-        for instance, frame in self._ids:
-            numbers.setdefault(instance, []).append(frame)
-        return {instance: sorted(frames) for instance, frames in numbers.items()}
+    def frames(self, instance: str) -> dict[int, Sequence[ImageId]]:
+        """Return the frames of an instance that are still wanted, in their order, each with its ids."""
+        return dict(sorted(self._ids.get(instance, {}).items()))
 
     @property
-    def instances(self) -> set[str]:
+    def instances(self) -> list[str]:
         """The instances that frames are wanted of."""
-        return {instance for instance, _ in self._ids}
+        return list(self._ids)
 
     def __len__(self) -> int:
         """Return how many frames are wanted."""
-        return len(self._ids)
+        return sum(map(len, self._ids.values()))
 
     def __iter__(self) -> Iterator[ImageId]:
         """Yield all ids of the frames that are wanted."""
-        for ids in self._ids.values():
-            yield from ids
+        for frames in self._ids.values():
+            for ids in frames.values():
+                yield from ids
 
 
 def wanted_by_series(image_ids: Sequence[ImageId]) -> Iterable[Wanted]:
