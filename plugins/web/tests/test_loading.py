@@ -86,14 +86,29 @@ def test_a_bare_path_is_enough(session: Session, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "encode", [base64.b64encode, lambda data: base64.b64encode(data).replace(b"+", b"%2B")]
+    "encode",
+    [
+        base64.b64encode,
+        base64.encodebytes,
+        lambda data: base64.b64encode(data).replace(b"+", b"%2B"),
+        lambda data: base64.b64encode(data).rstrip(b"="),
+    ],
 )
-def test_a_data_url_carries_its_image(session: Session, encode: object) -> None:
-    """Base64, percent-encoded or not; the media type is not believed."""
+@pytest.mark.parametrize("head", ["image/jpeg;base64", "text/html;charset=utf-8;BASE64", "; base64"])
+def test_a_data_url_carries_its_image(session: Session, head: str, encode: object) -> None:
+    """Base64, percent-encoded or not, as lax as browsers take it; the media type is not believed."""
     assert callable(encode)
     text = encode(png(GREY)).decode()
 
-    np.testing.assert_array_equal(session.load_image(f"web:data:image/jpeg;base64,{text}").pixels, GREY)
+    np.testing.assert_array_equal(session.load_image(f"web:data:{head},{text}").pixels, GREY)
+
+
+def test_the_data_of_a_data_url_are_never_shown(session: Session) -> None:
+    """Megabytes of them would stand in every message about the image."""
+    text = base64.b64encode(png(GREY)).decode()
+    image = session.load_image(f"web:data:image/png;base64,{text}")
+
+    assert repr(image) == "<Image web:data:image/png;base64,… 3x4 uint16>"
 
 
 @pytest.mark.parametrize("url", ["data:image/png;base64", "data:image/png;base64,!!!!", "data:;base64,A"])

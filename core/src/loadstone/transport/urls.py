@@ -27,6 +27,8 @@ _AUTHORITY: Final = re.compile(r"(?:\[[0-9A-Fa-f:.%]+\]|[^:\[\]\s]*)(?::[0-9]*)?
 _PATH_PARAMETERS: Final = re.compile(r";[^/]*")
 _SHOWN_QUERY: Final = re.compile(r"(?:frame|requestType)=[A-Za-z0-9,.-]*")
 _HIDDEN: Final = "***"
+_DATA_URL: Final = re.compile(r"((?:[a-z][a-z0-9.-]*:)?data:[^,]{0,64})[^,]*,.*", re.IGNORECASE | re.DOTALL)
+"""A ``data:`` URL (RFC 2397), perhaps behind a scheme of ours; its data may be megabytes."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -159,13 +161,17 @@ def redact(url: str) -> str:
 
 def shown(text: str) -> str:
     """
-    Return an id, a URL or a path fit for messages and logs; a path stays as it is.
+    Return an id, a URL or a path fit for messages and logs; a path stays as it is, data are left out.
 
     Examples
     --------
+    >>> shown("web:data:image/png;base64,iVBORw0KGgo=")
+    'web:data:image/png;base64,…'
     >>> shown("web:https://host/a.png?token=secret"), shown("nifti:/data/50%23;1/t1.nii.gz?frame=3")
     ('web:https://host/a.png?token=***', 'nifti:/data/50%23;1/t1.nii.gz?frame=3')
     """
+    if data := _DATA_URL.fullmatch(text):
+        return f"{data[1]},…"
     return redact(text) if "://" in text else text
 
 

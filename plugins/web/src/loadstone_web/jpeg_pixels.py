@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["decode_jpeg"]
 
-_CODED: Final = bytes(range(0x30, 0x70))
-"""Bytes that mean something to the decoder, and no marker."""
+_CODED: Final = bytes(range(0xB0, 0xF0))
+"""Bytes that mean something else to the decoder than the zeros that it takes for missing ones; no marker."""
 _MORE: Final = _CODED + b"".join(bytes((0xFF, 0xD0 + number)) + _CODED for number in range(8))
 """The same behind every restart marker too: cut in front of one, the decoder waits for nothing else."""
 

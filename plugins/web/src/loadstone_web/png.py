@@ -17,6 +17,7 @@ from loadstone.errors import DecodeError, IntegrityError, LimitError
 from loadstone_web.exif import orientation_of
 from loadstone_web.header import WebHeader
 from loadstone_web.packed import PackedTexts
+from loadstone_web.png_order import ChunkOrder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,7 +37,8 @@ _KINDS = {
 """Colour type to its name, stored samples and legal bit depths (table 12 of the specification)."""
 
 _WANTED = frozenset({b"IHDR", b"tRNS", b"eXIf", b"acTL", b"pHYs"})
-_CRITICAL = frozenset({b"IHDR", b"PLTE", b"IDAT", b"IEND"})
+_SUMMED = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
+"""The chunks that make the pixels."""
 _MOST_BYTES = 2**31 - 1
 _EXIF_MOST_BYTES = 2**16
 _IHDR_BYTES = 13
@@ -109,29 +111,29 @@ def read_header(file: BinaryIO, *, verify: bool, source: str) -> WebHeader:
     IntegrityError
         If the file is truncated or a checksum is wrong.
     DecodeError
-        If ``IHDR`` makes no sense.
+        If ``IHDR`` makes no sense, or chunks are missing or stand where they may not.
+    UnsupportedError
+        If it has a chunk that a reader has to know, and this one does not.
     LimitError
         If its texts or its profile unpack to more than any has, or it has too many chunks.
     """
     found: dict[bytes, bytes] = {}
-    kinds: set[bytes] = set()
+    order = ChunkOrder(source)
     packed = PackedTexts(source)
     pixel_bytes = 0
     for chunk in chunks(file, source=source):
-        if not kinds and chunk.kind != b"IHDR":
-            raise DecodeError("the first chunk of the PNG is not IHDR", source=source)
-        kinds.add(chunk.kind)
+        order.see(chunk.kind, chunk.length)
         pixel_bytes += chunk.length if chunk.kind == b"IDAT" else 0
-        if verify and chunk.kind in _CRITICAL:
+        if verify and chunk.kind in _SUMMED:
             _check_sum(file, chunk, source)
         if chunk.kind in _WANTED and chunk.kind not in found:
             file.seek(chunk.offset)
             found[chunk.kind] = file.read(min(chunk.length, _EXIF_MOST_BYTES))
         elif chunk.kind in packed.kinds:
             packed.add(file, chunk)
-    if b"IDAT" not in kinds:
-        raise IntegrityError("the PNG has no pixel data (no IDAT chunk)", source=source)
-    return replace(_header(found, packed.icc_profile, source), deflated_bytes=pixel_bytes)
+    header = _header(found, packed.icc_profile, source)
+    order.check(header.kind)
+    return replace(header, deflated_bytes=pixel_bytes)
 
 
 def _check_sum(file: BinaryIO, chunk: Chunk, source: str) -> None:
@@ -168,7 +170,7 @@ def _header(found: dict[bytes, bytes], icc_profile: bytes | None, source: str) -
     )
     if wrong:
         raise DecodeError(f"the PNG header says {wrong}, which PNG does not have", source=source)
-    transparent = b"tRNS" in found and colour in {_GREY, _COLOUR, _PALETTE}
+    transparent = bool(found.get(b"tRNS")) and colour in {_GREY, _COLOUR, _PALETTE}
     return WebHeader(
         format="PNG",
         stored_rows=rows,

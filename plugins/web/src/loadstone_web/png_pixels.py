@@ -28,6 +28,10 @@ _BLOCK: Final = 2**16 - 1
 _MOST_CHUNK: Final = 2**30
 """Rows beyond this would not fit into one chunk."""
 _ZLIB_HEADER = b"\x78\x01"
+_COLOUR_TYPE: Final = 9
+"""Where in IHDR it says that there is a palette."""
+_GREY: Final = 0
+_WHITE: Final = 255
 
 
 def decode_png(data: bytes, header: WebHeader, out: npt.NDArray[Any] | None) -> npt.NDArray[Any]:
@@ -52,27 +56,52 @@ def decode_png(data: bytes, header: WebHeader, out: npt.NDArray[Any] | None) -> 
 
     Raises
     ------
+    ValueError
+        If a pixel has a colour that is not in the palette.
     Exception
         Whatever the decoder raises when it refuses the data.
     """
     head, packed = _parts(data)
     rows = _unpacked(packed, header)
     image = _chunk(b"IDAT", packed) if rows is None else _unpacked_chunk(rows)
+    if header.kind == "palette":
+        _check_colours(head, image, header)
+    named = [piece for kind, payload in head.items() for piece in _chunk(kind, payload)]
+    return _decoded(named, image, out)
+
+
+def _decoded(
+    head: list[bytes | memoryview], image: list[bytes | memoryview], out: npt.NDArray[Any] | None = None
+) -> npt.NDArray[Any]:
     stored: npt.NDArray[Any] = imagecodecs.png_decode(
         b"".join((SIGNATURE, *head, *image, *_chunk(b"IEND", b""))), out=out
     )
     return stored
 
 
-def _parts(data: bytes) -> tuple[list[memoryview], bytes]:
-    """Return the chunks in front of the pixels that tell what they mean, and the packed pixels."""
+def _check_colours(head: dict[bytes, memoryview], image: list[bytes | memoryview], header: WebHeader) -> None:
+    """Refuse colours that the palette does not have, which libpng makes black; read as grey, indices show."""
+    colours = len(head[b"PLTE"]) // 3
+    if colours >= 1 << header.stored_bits:
+        return
+    ihdr = bytearray(head[b"IHDR"])
+    ihdr[_COLOUR_TYPE] = _GREY
+    spread = _WHITE // ((1 << header.stored_bits) - 1)
+    most = int(_decoded(_chunk(b"IHDR", bytes(ihdr)), image).max()) // spread
+    if most >= colours:
+        raise ValueError(f"a pixel has the colour {most} of a palette with {colours}")
+
+
+def _parts(data: bytes) -> tuple[dict[bytes, memoryview], bytes]:
+    """Return what the chunks in front of the pixels say that tell what they mean, and the packed pixels."""
     whole = memoryview(data)
-    head, packed = [], []
+    head, packed = {}, []
     for chunk in chunks(BytesIO(data), source=""):
+        payload = whole[chunk.offset : chunk.offset + chunk.length]
         if chunk.kind == b"IDAT":
-            packed.append(whole[chunk.offset : chunk.offset + chunk.length])
+            packed.append(payload)
         elif chunk.kind in {b"IHDR", b"PLTE", b"tRNS"}:
-            head.append(whole[chunk.offset - 8 : chunk.offset + chunk.length + 4])
+            head[chunk.kind] = payload
     return head, b"".join(packed)
 
 

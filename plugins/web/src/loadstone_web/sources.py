@@ -115,7 +115,11 @@ def _check_status(status: os.stat_result, image_id: ImageId, context: LoadContex
 
 
 def _decode_data_url(image_id: ImageId) -> bytes:
-    """Decode ``data:[<media type>][;base64],<data>`` (RFC 2397); the media type is not believed."""
+    """
+    Decode ``data:[<media type>][;base64],<data>`` (RFC 2397); the media type is not believed.
+
+    As in browsers, there may be white space, and base64 may lack its padding.
+    """
     head, comma, text = image_id.rest.partition(",")
     if not comma:
         raise InvalidIdError(
@@ -124,10 +128,11 @@ def _decode_data_url(image_id: ImageId) -> bytes:
             hint="Write web:data:image/png;base64,<data>.",
         )
     data = unquote_to_bytes(text)
-    if not head.lower().endswith(";base64"):
+    if "".join(head.lower().split()).rpartition(";")[2] != "base64":
         return data
+    packed = b"".join(data.split())
     try:
-        return base64.b64decode(b"".join(data.split()), validate=True)
+        return base64.b64decode(packed + b"=" * (-len(packed) % 4), validate=True)
     except binascii.Error as error:
         raise InvalidIdError(
             f"the data of the URL is not base64: {error}", source=label(image_id), hint="Encode it again."
