@@ -407,12 +407,27 @@ class JsonElements(Elements):
         self._fetch = fetch
 
     def _element(self, tag: Attribute) -> Mapping[str, Any]:
-        element = self._attributes.get(f"{int(tag):08X}")
+        element = self._attributes.get(tag.json_name)
         if element is None:
             return {}
         if not isinstance(element, dict):
             raise MetadataError(f"attribute {tag!r} is no JSON object")
         return element
+
+    def fingerprint(self, names: Sequence[Attribute]) -> Hashable:
+        """Return the values with their types; None where one is no text or number, or is somewhere else."""
+        found: list[Hashable] = ["json"]
+        for name in names:
+            element = self._attributes.get(name.json_name)
+            if element is None:
+                found.append(None)
+                continue
+            values = _plain_values(element)
+            if values is None or not _SIMPLE.issuperset(types := tuple(map(type, values))):
+                return None
+            # 1 and 1.0 are equal, but not as text.
+            found.append((*values, *types))
+        return tuple(found)
 
     def _list(self, tag: Attribute) -> list[Any]:
         values = self._element(tag).get("Value")
@@ -449,6 +464,18 @@ class JsonElements(Elements):
     def nbytes(self) -> int:
         """About how much memory it takes."""
         return 500 * len(self._attributes)
+
+
+_SIMPLE: Final = frozenset({str, int, float, type(None)})
+"""Types of JSON values that hold nothing else."""
+
+
+def _plain_values(element: Any) -> list[Any] | None:  # noqa: ANN401 - any JSON value
+    """Return the values of an element that may have none; None where they are written in another way."""
+    if type(element) is not dict:
+        return None
+    values = element.get("Value", [] if element.keys() == {"vr"} else None)
+    return values if type(values) is list else None
 
 
 def _from_json(value: Any, tag: Attribute) -> Value:  # noqa: ANN401 - any JSON value

@@ -19,11 +19,14 @@ class Attribute(int):
     """
     Value representation, where the file does not say (implicit VR, UN). ``US/SS``: by PixelRepresentation.
     """
+    json_name: str
+    """Name in DICOM JSON: eight hexadecimal digits."""
 
     def __new__(cls, tag: int, vr: str) -> Self:
         """Return the tag `tag` with the value representation `vr`."""
         self = super().__new__(cls, tag)
         self.vr = vr
+        self.json_name = f"{tag:08X}"
         return self
 
     def __repr__(self) -> str:
