@@ -70,7 +70,12 @@ class StackGeometry:
 
 
 def arrange(
-    planes: Sequence[ImagePlane], rows: int, columns: int, policy: GeometryPolicy = DEFAULT_POLICY
+    planes: Sequence[ImagePlane],
+    rows: int,
+    columns: int,
+    policy: GeometryPolicy = DEFAULT_POLICY,
+    *,
+    sparse: bool = False,
 ) -> StackGeometry:
     """
     Sort the images of one stack by position and say where the volume lies.
@@ -92,6 +97,8 @@ def arrange(
         Size of every image.
     policy
         What to do about irregularities.
+    sparse
+        Whether slices without an image are known to be 0, and no gap.
 
     Returns
     -------
@@ -115,7 +122,7 @@ def arrange(
     """
     if not planes:
         raise GeometryError("no images to arrange", hint="Name at least one.", report=GeometryReport())
-    geometry = arranged(PlaneTable.of(planes), planes, (len(planes), rows, columns), policy)
+    geometry = arranged(PlaneTable.of(planes), planes, (len(planes), rows, columns), policy, sparse=sparse)
     refuse(geometry.report, policy)
     return geometry
 

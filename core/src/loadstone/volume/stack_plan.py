@@ -186,7 +186,7 @@ def _arranged(
     """Find the place of each image; a 3-D volume is a grid of one time point."""
     try:
         if not stack.coordinates:
-            arranged = geometry.arrange(planes, first.rows, first.columns, policy)
+            arranged = geometry.arrange(planes, first.rows, first.columns, policy, sparse=stack.sparse)
             return geometry.GridGeometry(np.array(arranged.order), arranged)
         lengths = tuple(map(len, stack.coordinates))
         size = first.rows, first.columns

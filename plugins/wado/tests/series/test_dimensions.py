@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 MR = "1.2.840.10008.5.1.4.1.1.4.1"
 SEG = "1.2.840.10008.5.1.4.1.1.66.4"
+LABEL_MAP = "1.2.840.10008.5.1.4.1.1.66.7"
 NM = "1.2.840.10008.5.1.4.1.1.20"
 ENHANCED_US = "1.2.840.10008.5.1.4.1.1.6.2"
 WSI = "1.2.840.10008.5.1.4.1.1.77.1.6"
@@ -277,3 +278,16 @@ class TestOtherKinds:
             stacks(slide)
         assert len(stack(slide, multi_frame([frame(0), frame(1)], MR)).image_ids) == 2
         assert members(slide)[0].instance.frame(2).number == 2
+
+
+def test_slices_that_a_label_map_leaves_out_are_zeros(tmp_path: Path) -> None:
+    """As of a segmentation: no gap, the scan says the same, and there is no axis of segments."""
+    place = write([multi_frame([frame(k) for k in (5, 1, 2)], LABEL_MAP, Modality="SEG")], tmp_path)
+    volume = loadstone.load_volume(place)
+    (row,) = loadstone.scan(place)
+
+    assert volume.axes == ("k", "j", "i")
+    assert volume.array[:, 0, 0].tolist() == [1, 2, 0, 0, 0]
+    assert volume.geometry.regular
+    assert row.shape == volume.shape
+    assert row.findings[0] == volume.geometry.findings[0]

@@ -36,6 +36,20 @@ def test_one_series_is_one_stack_in_the_order_of_space() -> None:
     assert stack.image_ids == tuple(f"x:{uid(number)}/1" for number in range(5))
 
 
+def test_images_that_lie_nowhere_follow_their_numbers() -> None:
+    """Without positions InstanceNumber is the order, whatever files and servers make of it."""
+    slices = [
+        ct_slice(k, ImagePositionPatient=None, InstanceNumber=number) for k, number in enumerate((9, 10, 8))
+    ]
+    (numbered,) = stacks_of(members(*slices), "x:place")
+    (unnumbered,) = stacks_of(
+        members(*slices[:2], ct_slice(2, ImagePositionPatient=None, InstanceNumber=None)), "x:place"
+    )
+
+    assert numbered.image_ids == tuple(f"x:{uid(k)}/1" for k in (2, 0, 1))
+    assert unnumbered.image_ids == tuple(f"x:{uid(k)}/1" for k in range(3))
+
+
 def test_several_series() -> None:
     """Each series is a volume with an id of its own."""
     other = ct_slice(7, SeriesInstanceUID="1.2.3.2")

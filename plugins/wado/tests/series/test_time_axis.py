@@ -140,6 +140,21 @@ class TestUnequal:
         assert len(found.places) == 8
         assert found.findings[0].kind == "incomplete"
 
+    @pytest.mark.parametrize("lost", [{1, 5, 6, 7, 11}, {0, 5, 10}, {0, 5, 10, 3}])
+    def test_numbers_of_time_points_count_however_many_are_lost(self, lost: set[int]) -> None:
+        """What differs in them is no copy, even where most positions lack some, or all lack as many."""
+        series = in_time(4, 3, lambda _, t: {"TemporalPositionIdentifier": t + 1})
+        found = stack(*(each for each in series if each.InstanceNumber - 1 not in lost))
+
+        assert found.coordinates == (Axis("t", (1.0, 2.0, 3.0), "", "TemporalPositionIdentifier"),)
+        assert [each.kind for each in found.findings] == ["incomplete"]
+
+    def test_numbers_of_images_are_no_numbers_of_time_points(self) -> None:
+        """Where each image has one of its own, it counts something else: the order decides."""
+        series = in_time(4, 3, lambda k, t: {"TemporalPositionIdentifier": t * 4 + k})
+
+        assert stack(*series).coordinates[0].source == "InstanceNumber"
+
     def test_without_an_attribute_they_are_incomplete(self) -> None:
         """There is no axis, and the finding says how many images lie where."""
         series = in_time(3, 3, lambda _k, _t: {})

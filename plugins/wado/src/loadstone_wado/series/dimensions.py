@@ -19,10 +19,13 @@ if TYPE_CHECKING:
     from loadstone_wado.series.members import SeriesImage
     from loadstone_wado.tags import Attribute
 
-__all__ = ["SEGMENTATIONS", "declared_axes", "segment_axis"]
+__all__ = ["LABEL_MAPS", "SEGMENTATIONS", "declared_axes", "segment_axis"]
 
 SEGMENTATIONS: Final = frozenset({"1.2.840.10008.5.1.4.1.1.66.4"})
-"""SOP classes whose frames belong to segments; label maps have one frame a slice."""
+"""SOP classes whose frames belong to segments."""
+
+LABEL_MAPS: Final = frozenset({"1.2.840.10008.5.1.4.1.1.66.7"})
+"""SOP classes with one frame a slice, whose values are the numbers of segments; empty ones are left out."""
 
 _SPATIAL: Final = frozenset({
     int(tags.STACK_ID),

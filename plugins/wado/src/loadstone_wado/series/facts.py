@@ -32,6 +32,8 @@ class Fact:
     """Gives it; None where it is not recorded, or is no number."""
     since_first: bool = False
     """Whether only differences mean something: the smallest becomes 0."""
+    is_number_of_time: bool = False
+    """Whether it counts time points, so that it decides even where some of them lack slices."""
 
 
 def _tolerant(elements: Elements, tag: Attribute) -> float | None:
@@ -100,8 +102,10 @@ _CARDIAC: Final = tags.CARDIAC_SYNCHRONIZATION_SEQUENCE
 _OFFSET: Final = tags.TEMPORAL_POSITION_TIME_OFFSET
 
 TIME_FACTS: Final = (
-    Fact("TemporalPositionIdentifier", "", _plain(tags.TEMPORAL_POSITION_IDENTIFIER)),
-    Fact("TemporalPositionIndex", "", _number(_CONTENT, tags.TEMPORAL_POSITION_INDEX)),
+    Fact("TemporalPositionIdentifier", "", _plain(tags.TEMPORAL_POSITION_IDENTIFIER), is_number_of_time=True),
+    Fact(
+        "TemporalPositionIndex", "", _number(_CONTENT, tags.TEMPORAL_POSITION_INDEX), is_number_of_time=True
+    ),
     Fact("TemporalPositionTimeOffset", "s", _number(tags.TEMPORAL_POSITION_SEQUENCE, _OFFSET)),
     Fact("TriggerTime", "ms", _plain(tags.TRIGGER_TIME)),
     Fact("NominalCardiacTriggerDelayTime", "ms", _number(_CARDIAC, tags.NOMINAL_CARDIAC_TRIGGER_DELAY_TIME)),

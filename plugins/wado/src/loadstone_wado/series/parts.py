@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from loadstone import GeometryPolicy
 from loadstone.geometry import GeometryReport, arrange, slice_numbers, split_stacks
 from loadstone_wado.naming import naming
-from loadstone_wado.series.dimensions import SEGMENTATIONS, declared_axes, segment_axis
+from loadstone_wado.series.dimensions import LABEL_MAPS, SEGMENTATIONS, declared_axes, segment_axis
 from loadstone_wado.series.facts import kind_of
 from loadstone_wado.series.members import Member, SeriesImage
 from loadstone_wado.series.time_axis import Arrangement, time_axis
@@ -47,7 +47,7 @@ class SortedPart:
     arrangement: Arrangement
     """Their axes in front of the slices."""
     report: GeometryReport | None
-    """What sorting them has shown; None where there are such axes."""
+    """What sorting them has shown; None where there are such axes, or images may be left out."""
 
 
 def sorted_parts(members: list[Member]) -> list[SortedPart]:
@@ -123,10 +123,15 @@ def _sorted(images: list[SeriesImage]) -> SortedPart:
     """Sort images by time and position, each time point by itself."""
     planes = [image.plane for image in images]
     slices = slice_numbers(planes)
+    if slices is None and len(images) > 1:
+        images = _by_number(images)
+        planes = [image.plane for image in images]
     arrangement = _arrangement(images, slices)
     if not arrangement.coordinates:
         stack = arrange(planes, *images[0].size, _TAKE_AS_IT_IS)
-        return SortedPart(tuple(images[index] for index in stack.order), arrangement, stack.report)
+        # Slices that a label map leaves out are counted when its metadata is looked at.
+        report = None if arrangement.sparse else stack.report
+        return SortedPart(tuple(images[index] for index in stack.order), arrangement, report)
     # The order given decides where positions do not.
     ranks = slices or tuple(range(len(images)))
     order = sorted(range(len(images)), key=lambda index: (arrangement.places[index], ranks[index]))
@@ -134,11 +139,22 @@ def _sorted(images: list[SeriesImage]) -> SortedPart:
     return SortedPart(tuple(images[index] for index in order), arrangement, None)
 
 
+def _by_number(images: list[SeriesImage]) -> list[SeriesImage]:
+    """Sort images that not all say where they lie by InstanceNumber, if all of them have one."""
+    numbers = {id(image.instance): image.instance.instance_number for image in images}
+    if None in numbers.values():
+        return images
+    # Frames of one object, and images of equal numbers, stay as they follow each other.
+    return sorted(images, key=lambda image: numbers[id(image.instance)] or 0)
+
+
 def _arrangement(images: list[SeriesImage], slices: tuple[int, ...] | None) -> Arrangement:
     """Find the axes of images that are of one kind, orientation and size."""
     instance = images[0].instance
     if instance.sop_class_uid in SEGMENTATIONS:
         return segment_axis(images)
+    if instance.sop_class_uid in LABEL_MAPS:
+        return Arrangement(sparse=True)
     if len({id(image.instance) for image in images}) == 1 and len(images) > 1:
         declared = declared_axes(images)
         if declared is not None:

@@ -59,7 +59,9 @@ def time_axis(images: Sequence[SeriesImage], slices: Sequence[int]) -> Arrangeme
     if most == 1:
         return NOT_IN_TIME
     if len(counts) == 1:
-        return _by_fact(images, at) or _by_rank(images, at)
+        return _by_fact(images, at) or _by_number(images, at) or _by_rank(images, at)
+    if (numbered := _by_number(images, at)) is not None:
+        return numbered
     return _unequal(images, at, counts) if 2 * counts[most] >= len(at) else NOT_IN_TIME
 
 
@@ -75,6 +77,22 @@ def _by_fact(images: Sequence[SeriesImage], at: _At) -> Arrangement | None:
         ):
             return _placed(fact, values)
     return None
+
+
+def _by_number(images: Sequence[SeriesImage], at: _At) -> Arrangement | None:
+    """Use the number of the time point also where positions lack some: images that differ are no copies."""
+    most = max(map(len, at.values()))
+    for fact in TIME_FACTS:
+        values = _values(fact, images) if fact.is_number_of_time else None
+        # Numbers of which most positions lack most count something else.
+        if values is not None and len(set(values)) < 2 * most and _tells_apart(values, at):
+            return _placed(fact, values, _incomplete(images, at))
+    return None
+
+
+def _tells_apart(values: Sequence[float], at: _At) -> bool:
+    """Say whether no two images at one position have the same value."""
+    return all(len({values[index] for index in there}) == len(there) for there in at.values())
 
 
 def _values(fact: Fact, images: Sequence[SeriesImage]) -> list[float] | None:
@@ -140,15 +158,20 @@ def _known_by_rank(images: Sequence[SeriesImage], ranks: Mapping[int, int]) -> A
 def _unequal(images: Sequence[SeriesImage], at: _At, counts: Counter[int]) -> Arrangement:
     """Say what is missing of time points, where most positions have all of them."""
     most = max(counts)
-    message = (
-        f"{len(images)} images lie at {len(at)} positions, {most} at most of them and "
-        f"{min(counts)} at the least: time points are incomplete"
-    )
-    finding = Finding(FindingKind.INCOMPLETE, message)
+    finding = _incomplete(images, at)
     for fact in TIME_FACTS:
         values = _values(fact, images)
         if values is None or len(set(values)) != most:
             continue
-        if all(len({values[index] for index in there}) == len(there) for there in at.values()):
+        if _tells_apart(values, at):
             return _placed(fact, values, finding)
     return Arrangement(findings=(finding,))
+
+
+def _incomplete(images: Sequence[SeriesImage], at: _At) -> Finding:
+    counts = [len(there) for there in at.values()]
+    message = (
+        f"{len(images)} images lie at {len(at)} positions, {max(counts)} at most of them and "
+        f"{min(counts)} at the least: time points are incomplete"
+    )
+    return Finding(FindingKind.INCOMPLETE, message)
