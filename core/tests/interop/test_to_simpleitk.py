@@ -42,6 +42,16 @@ def test_axes_that_lean_are_refused(affine: npt.NDArray[np.float64]) -> None:
         volume_of(counting((2, 3, 4)), affine).to_simpleitk()
 
 
+def test_axes_that_hardly_lean_are_no_tilt() -> None:
+    """What the report calls regular is handed over, and every voxel lies where it lay."""
+    affine = AFFINE.copy()
+    affine[:3, 2] += 0.0017 * np.linalg.norm(affine[:3, 2]) * affine[:3, 1] / np.linalg.norm(affine[:3, 1])
+    image: Any = volume_of(counting((2, 3, 4)), affine).to_simpleitk()
+
+    place = image.TransformIndexToPhysicalPoint([3, 2, 1])
+    np.testing.assert_allclose(place, (affine @ (3, 2, 1, 1))[:3], atol=1e-9)
+
+
 def test_what_lies_nowhere_is_refused() -> None:
     """SimpleITK would invent a place."""
     with pytest.raises(GeometryError, match="place in space"):

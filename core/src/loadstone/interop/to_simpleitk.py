@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy.typing as npt
 
 from loadstone import geometry
 from loadstone.errors import GeometryError, UnsupportedError
+from loadstone.interop.needing import needing
 from loadstone.interop.time_axis import regular_step
 
 if TYPE_CHECKING:
@@ -18,8 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["to_simpleitk"]
 
-_ORTHOGONAL: Final = 1e-4
-"""Most cosine between two axes; the tolerance of orientations."""
+_ORTHOGONAL: Final = math.sin(math.radians(0.1))
+"""Most cosine between two axes: what is less than a tilt. ITK reckons with the matrix as it is."""
 _MOST_AXES: Final = 4
 
 
@@ -32,9 +34,10 @@ def to_simpleitk(volume: Volume) -> SimpleITK.Image:
     GeometryError
         If the place in space is unknown, or its axes are not orthogonal, which SimpleITK cannot express.
     UnsupportedError
-        If it has more than four axes, or a dtype that SimpleITK does not have.
+        If it has more than four axes, or a dtype that SimpleITK does not have, or that is not installed.
     """
-    import SimpleITK as sitk  # noqa: N813 - as everybody calls it
+    with needing("simpleitk"):
+        import SimpleITK as sitk  # noqa: N813 - as everybody calls it
 
     affine = volume.affine()
     direction, spacing = geometry.direction_and_spacing(affine)
@@ -65,7 +68,8 @@ def to_simpleitk(volume: Volume) -> SimpleITK.Image:
 
 def _refuse_shear(volume: Volume, direction: npt.NDArray[Any]) -> None:
     cosines = np.abs(direction @ direction.T - np.eye(3))
-    if cosines.max() <= _ORTHOGONAL:
+    # What rounding of positions explains is no tilt either, however far it leans.
+    if cosines.max() <= _ORTHOGONAL or volume.geometry.regular:
         return
     lean = float(np.degrees(np.arcsin(min(1.0, cosines.max()))))
     raise GeometryError(
