@@ -472,6 +472,20 @@ def test_a_frame_cut_by_the_connection_is_fetched_again() -> None:
     assert np.array_equal(found.pixels, modality_values()[1])
 
 
+def test_a_frame_cut_by_a_polite_connection_is_fetched_again() -> None:
+    """Where nothing but the boundaries tells that an answer is cut, it costs a retry as well."""
+    with serving() as server, FaultServer() as faulty, Session() as session:
+        good = recorded(server, faulty)
+        faulty.plan(f"{instance_path(1)}/metadata", good(f"{instance_path(1)}/metadata"))
+        faulty.plan(instance_path(1), Answer(status=404))
+        whole = good(FRAME)
+        cut = Answer(whole.body[:100], headers=whole.headers, framing="close", end="close")
+        faulty.plan(FRAME, cut, cut, whole)
+        found = session.load_image(f"wadors:{faulty.url(FRAME)}")
+
+    assert np.array_equal(found.pixels, modality_values()[1])
+
+
 def metadata_with(changes: dict[str, Any]) -> bytes:
     with serving(ct_slice(1)) as server:
         (attributes,) = ask(f"{server.url}{instance_path(1)}/metadata").json

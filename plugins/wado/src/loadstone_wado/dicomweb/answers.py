@@ -12,7 +12,12 @@ if TYPE_CHECKING:
     from loadstone.transport import HttpResponse, HttpStream
     from loadstone_wado.part10 import Part10
 
-__all__ = ["refuse_cut", "refuse_text"]
+__all__ = ["ends_with_its_connection", "refuse_cut", "refuse_text"]
+
+
+def ends_with_its_connection(answer: HttpResponse) -> bool:
+    """Say whether only the end of the connection ended an answer, which may then be cut anywhere."""
+    return "Content-Length" not in answer.headers and "Transfer-Encoding" not in answer.headers
 
 
 def refuse_text(answer: HttpResponse | HttpStream) -> None:
@@ -44,5 +49,5 @@ def refuse_cut(part10: Part10, answer: HttpResponse) -> None:
     LoadstoneError
         As `FrameReader.read` for the last frame.
     """
-    if "Content-Length" not in answer.headers and "Transfer-Encoding" not in answer.headers:
+    if ends_with_its_connection(answer):
         part10.frames.read(part10.instance.number_of_frames)

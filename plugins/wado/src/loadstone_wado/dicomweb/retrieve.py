@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from loadstone import FetchError, IntegrityError, LoadCancelled, LoadstoneError, MetadataError, StashKey
 from loadstone.transport import redact
-from loadstone_wado.dicomweb.answers import refuse_cut, refuse_text
+from loadstone_wado.dicomweb.answers import ends_with_its_connection, refuse_cut, refuse_text
 from loadstone_wado.dicomweb.arriving import ArrivingBlob
 from loadstone_wado.dicomweb.ladder import FRAME, INSTANCE, PLAIN_FRAME, SERIES, Ladder, climb
 from loadstone_wado.dicomweb.multipart import Part, open_parts, parts_of
@@ -108,16 +108,28 @@ def fetch_instance(url: RsUrl, context: LoadContext) -> Part10:
 
 def _fetched(target: str, ladder: Ladder, url: RsUrl, context: LoadContext) -> tuple[Part, HttpResponse]:
     """Fetch an answer of one part; return the part and the answer around it."""
-    answer = climb(
-        ladder,
-        url.root,
-        context.session,
-        lambda accept: context.fetch(target + url.query, headers={"Accept": accept}),
-    )
-    refuse_text(answer)
+    left = context.settings.attempts
+    while True:
+        answer = climb(
+            ladder,
+            url.root,
+            context.session,
+            lambda accept: context.fetch(target + url.query, headers={"Accept": accept}),
+        )
+        refuse_text(answer)
+        left -= 1
+        try:
+            return _only_part(answer, context), answer
+        except IntegrityError:
+            # A cut that the transport cannot know of: only the boundaries tell.
+            if not left or not ends_with_its_connection(answer):
+                raise
+
+
+def _only_part(answer: HttpResponse, context: LoadContext) -> Part:
     source, content_type = redact(answer.url), answer.headers.get("Content-Type", "")
     for part in parts_of(BytesIO(answer.body), content_type, context.settings, source=source):
-        return part, answer
+        return part
     raise IntegrityError("the answer has no parts", source=source)
 
 
