@@ -339,6 +339,65 @@ def test_no_stack_takes_memory_beside_the_budget(
     assert volume <= ROOM + SLACK
 
 
+@pytest.mark.parametrize("own", [False, True], ids=["allocated", "its own"])
+def test_a_loader_without_metadata_needs_no_second_budget(own: bool, tmp_path: Path) -> None:
+    """Its images are loaded to learn what they are; where the block has no room beside them, once more."""
+    loader, ids = a_stack("u2", own=own)
+    budget = 6 * MIB
+    loads = list[str]()
+
+    def load(image_id: ImageId, context: LoadContext) -> Image:
+        loads.append(image_id)
+        image = loader.load(image_id, context)
+        assert isinstance(image, Image)
+        return image
+
+    with toys(tmp_path), Session(cache_bytes=budget) as session:
+        session.registry.register_image_loader("slice", load)
+        session.load_volume("two of them", image_ids=ids[:2], cache=False)  # imports what volumes need
+        loads.clear()
+        with Traced() as memory:
+            volume = session.load_volume("stack", image_ids=ids, dtype="u2")
+            peak = memory.peak
+        stats = session.cache.stats()
+
+    assert volume.array.min() == volume.array.max() == 3
+    assert peak <= budget + SLACK
+    assert (stats.kept, stats.reserved) == (volume.nbytes, 0)
+    assert sorted(loads) == sorted(2 * ids)
+
+
+@pytest.mark.parametrize("as_volume", [False, True], ids=["image", "volume"])
+def test_arrays_of_the_loaders_own_make_room(as_volume: bool) -> None:
+    """They are charged when they are returned, and evict what is kept; alone they may be all there is."""
+    charged = list[int]()
+
+    def load(image_id: ImageId, context: LoadContext) -> Image:
+        return Image(np.full((1024, 1024), 1, "u2"), plane=plane(float(image_id.rest)))
+
+    pixel = ImagePixel(1024, 1024, np.dtype("u2"))
+    loader = ImageLoader(
+        "own", load, metadata=lambda ids, _: {each: ModuleSet(plane(float(each.rest)), pixel) for each in ids}
+    )
+    with Session(cache_bytes=6 * MIB, host_permits=1, compute_permits=1) as session:
+        session.registry.register_image_loader("own", loader)
+        session.load_image("own:8")
+        session.load_image("own:9")
+        session.subscribe(ImageEvicted, lambda _: charged.append(session.cache.stats().reserved))
+        if as_volume:
+            session.load_volume("two", image_ids=["own:1", "own:2"])
+        else:
+            session.load_image("own:1")
+        stats = session.cache.stats()
+    with Session(cache_bytes=2 * MIB) as session:
+        session.registry.register_image_loader("own", loader)
+        alone = session.load_image("own:1")
+
+    assert charged
+    assert stats.reserved == 0
+    assert alone.nbytes == 2 * MIB
+
+
 def test_images_of_rising_quality_are_charged(tmp_path: Path) -> None:
     """What is shown on the way is of the budget; without room for it the final image comes all the same."""
     shape = 1024, 1024

@@ -84,6 +84,14 @@ class Reservation:
             self._cache._take(nbytes, None)
             self.nbytes += nbytes
 
+    def grow_if_free(self, nbytes: int) -> bool:
+        """Reserve `nbytes` more, for what is there already; False if they cannot be had."""
+        try:
+            self.grow(nbytes)
+        except CacheFullError:
+            return False
+        return True
+
     def shrink(self, nbytes: int) -> None:
         """Give `nbytes` back."""
         if self._cache is not None:

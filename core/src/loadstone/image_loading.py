@@ -52,13 +52,20 @@ class ImageMemory:
         return ImageMemory(self._cache, self._settings)
 
     def allocate(
-        self, shape: tuple[int, ...], dtype: np.dtype[Any], image_id: str | None = None
+        self, shape: tuple[int, ...], dtype: np.dtype[Any], image_id: str | None = None, *, beside: int = 0
     ) -> npt.NDArray[Any]:
-        """Return zeroed memory."""
+        """
+        Return zeroed memory.
+
+        Room is also made for the bytes `beside` it, of an array that the loader made itself. That is there
+        already and goes as soon as it is copied, so that nothing fails for want of this room.
+        """
         nbytes = dtype.itemsize
         for length in shape:
             nbytes *= int(length)
         self.reserve(nbytes)
+        if self._reservation is not None:
+            self._reservation.grow_if_free(beside)
         array = np.zeros(shape, dtype)
         self._given.append(array)
         return array
@@ -223,7 +230,7 @@ def finished_image(
     if plan.in_place and stored.flags.c_contiguous and memory.gave(stored):
         result = _scaled_in_place(plan, stored, memory)
     else:
-        result = scaled_apart(plan, stored, memory)
+        result = scaled_apart(plan, stored, memory, is_charged=memory.gave(stored))
     return replace(
         image,
         pixels=readonly(result),
@@ -246,9 +253,11 @@ def _scaled_in_place(
     return result
 
 
-def scaled_apart(plan: pixels.ScalePlan, stored: npt.NDArray[Any], memory: ImageMemory) -> npt.NDArray[Any]:
-    """Return scaled values in memory of their own."""
-    result = memory.allocate(stored.shape, plan.dtype)
+def scaled_apart(
+    plan: pixels.ScalePlan, stored: npt.NDArray[Any], memory: ImageMemory, *, is_charged: bool = True
+) -> npt.NDArray[Any]:
+    """Return scaled values in memory of their own; of what is not charged yet, `stored` is from now on."""
+    result = memory.allocate(stored.shape, plan.dtype, beside=0 if is_charged else stored.nbytes)
     try:
         pixels.scale_into(plan, stored, result)
     except pixels.FrameDoesNotFit:

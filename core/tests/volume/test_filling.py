@@ -636,10 +636,14 @@ class TestCache:
 
             assert max(worst) == (400 if described else 800)
             assert session.cache.stats().kept == 400
-        with session_of(stack, stack.loader(described=described), cache_bytes=799) as session:
+        with session_of(stack, stack.loader(described=described), cache_bytes=400) as session:
+            session.load_volume("streaming:all", image_ids=stack.ids)  # what was loaded first is let go
+
+            assert session.cache.stats().kept == 400
+        with session_of(stack, stack.loader(described=described), cache_bytes=399) as session:
             handle = session.request_volume("streaming:all", image_ids=stack.ids)
 
-            assert (handle.exception(WAIT) is None) == described
+            assert isinstance(handle.exception(WAIT), CacheFullError)
             assert session.cache.stats().reserved == 0
 
     def test_pinned_ones_stay_until_released_as_often(self) -> None:

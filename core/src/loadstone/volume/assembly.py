@@ -189,6 +189,10 @@ class Assembly:
             self.scratch.free(image_id)
             return False
         plan = self._plan_for(index, image)
+        # A view of the block may stay; anything else would keep its memory.
+        in_place = image.pixels.base is self.block.array
+        if not in_place:
+            self.scratch.cover(image.nbytes, image_id)
         try:
             self.block.place(index, image.pixels, plan, image_id)
         except pixels.FrameDoesNotFit:
@@ -197,8 +201,6 @@ class Assembly:
         finally:
             self.scratch.free(image_id)
         self._alone[index] = self._dtype_alone(image)
-        # A view of the block may stay; anything else would keep its memory.
-        in_place = image.pixels.base is self.block.array
         self._templates[index] = image if in_place else replace(image, pixels=_NO_PIXELS)
         self.qualities.reach(index, quality)
         return True

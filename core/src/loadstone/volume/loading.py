@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from loadstone.boundary import typed_error
 from loadstone.context import LoadContext
-from loadstone.errors import InvalidIdError, LimitError, LoadstoneError, PluginContractError
+from loadstone.errors import CacheFullError, InvalidIdError, LimitError, LoadstoneError, PluginContractError
 from loadstone.events import LoadFinished, LoadStarted, VolumeCached, VolumeEvicted, VolumeLoadFailed
 from loadstone.hookspecs import ImageStack, VoxelSource
 from loadstone.ids import ImageId
@@ -26,6 +26,7 @@ from loadstone.volume.volume import Volume
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
+    from loadstone.cache import Reservation
     from loadstone.hookspecs import ImageLoader, VolumeLoader
     from loadstone.ids import VolumeId
     from loadstone.image import LoaderInfo
@@ -130,8 +131,7 @@ class VolumeLoading:
         _refuse_beyond_memory(plan, in_memory)
         reservation = None
         if self.wish.cache:
-            own = own_images(self.session, plan.names, self.wish.options)
-            reservation = self.session.cache.reserve(in_memory, last=own)
+            reservation = self._reserved(in_memory, plan, images)
         try:
             assembly = Assembly(
                 self.session,
@@ -154,6 +154,17 @@ class VolumeLoading:
             if reservation is not None:
                 reservation.release()
         return volume
+
+    def _reserved(self, nbytes: int, plan: VolumePlan, images: UnannouncedImages) -> Reservation:
+        """Reserve the block; without room beside images that were loaded first, these are loaded again."""
+        cache = self.session.cache
+        own = own_images(self.session, plan.names, self.wish.options)
+        try:
+            return cache.reserve(nbytes, last=own)
+        except CacheFullError:
+            if not images.let_go():
+                raise
+        return cache.reserve(nbytes, last=own)
 
     def _fill(self, volume: Volume, images: UnannouncedImages, context: LoadContext) -> None:
         """Fill the volume, and show its images as soon as they are final."""

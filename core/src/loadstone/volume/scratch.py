@@ -42,6 +42,19 @@ class Scratch:
             self._reservation.grow(nbytes)
             self._bytes[image_id] += nbytes
 
+    def cover(self, nbytes: int, image_id: str) -> None:
+        """
+        Have at least so many bytes charged for an image, because its loader made its array itself.
+
+        They are there already, and go as soon as they are copied: room is made for them, but the image does
+        not fail for want of it.
+        """
+        if self._reservation is not None:
+            with self._lock:
+                missing = nbytes - self._bytes[image_id]
+                if missing > 0 and self._reservation.grow_if_free(missing):
+                    self._bytes[image_id] += missing
+
     def free(self, image_id: str) -> None:
         """Give back what was charged for an image."""
         if self._reservation is not None and image_id in self._bytes:

@@ -75,11 +75,14 @@ class UnannouncedImages:
         try:
             answer = session.registry.image_loader(image_id.scheme).record.load(image_id, context)
             image = checked_image(answered(answer, context, self._load, lambda _: None), image_id)
-        except LoadstoneError:
+        except LoadstoneError as error:
+            error.add_source(image_id)
             raise
         except BaseException as error:
             raise typed_error(error, image_id) from error
-        if not memory.gave(image.pixels):
+        if memory.gave(image.pixels):
+            memory.settle(image.nbytes)
+        else:
             memory.reserve(image.nbytes)
         self._images[image_id] = image
         before = self._load.progress
@@ -93,12 +96,18 @@ class UnannouncedImages:
             del image
             self._memories.pop(image_id).release()
 
-    def release(self) -> None:
-        """Let go of their memory."""
-        self._known.clear()
+    def let_go(self) -> bool:
+        """Let go of the memory of those that were loaded; False if that frees nothing."""
+        freed = bool(self._images)
         self._images.clear()
         while self._memories:
             self._memories.popitem()[1].release()
+        return freed
+
+    def release(self) -> None:
+        """Let go of all."""
+        self._known.clear()
+        self.let_go()
 
 
 def _modules_of_known(image: Image) -> Modules:
