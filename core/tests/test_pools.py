@@ -107,6 +107,25 @@ def test_a_raised_limit_starts_what_waits(pool: RequestPool) -> None:
     plug.pull()
 
 
+def test_a_lane_has_a_limit_of_its_own_until_all_are_set() -> None:
+    """Files may be read more at a time than a host is asked; `set_limit` holds for every lane."""
+    kind = RequestType.PREFETCH
+    pool = RequestPool(
+        dict.fromkeys(RequestType, 1), idle_seconds=WAIT, of_lanes={(kind, "file"): 2, (kind, "far"): 2}
+    )
+    together = threading.Barrier(2)
+    requests = [pool.submit(lambda: together.wait(WAIT), type=kind, lane="file") for _ in range(2)]
+    until(lambda: not any(request.queued for request in requests))
+    before = pool.limit(kind, "file"), pool.limit(kind, "far"), pool.limit(kind, "host")
+    pool.set_limit(kind, 3)
+    after = pool.limit(kind, "file"), pool.limit(kind, "far"), pool.limit(kind, "host")
+    pool.close()
+
+    assert not together.broken
+    assert before == (2, 2, 1)
+    assert after == (3, 3, 3)
+
+
 def test_a_lowered_limit_lets_the_running_ones_finish(pool: RequestPool) -> None:
     """Lowered, no new one starts until fewer than the limit run."""
     pool.set_limit(RequestType.PREFETCH, 2)

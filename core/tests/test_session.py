@@ -63,7 +63,7 @@ class TestClose:
     def test_a_loader_that_hangs_does_not_hold_it_up(self) -> None:
         """Closing ends within two seconds, and every handle has settled."""
         paused = Paused()
-        session = make_session({"paused": paused}, host_permits=1)
+        session = make_session({"paused": paused}, file_permits=1)
         handles = [session.request_image(f"paused:{number}") for number in range(3)]
         assert paused.started.wait(WAIT)
         started = time.monotonic()
@@ -187,6 +187,7 @@ def test_limits_can_be_changed_while_it_runs() -> None:
         assert limits == [5, 3, session.settings.file_permits]
         assert (gates[0].limit, session.pool.limit(RequestType.PREFETCH)) == (1, 1)
         assert session.pool.limit(RequestType.INTERACTION) == 2
+        assert session.pool.limit(RequestType.INTERACTION, "file") == session.settings.file_permits
         with pytest.raises(ValueError, match="at least 1"):
             session.set_limit(RequestType.PREFETCH, 0)
 
@@ -232,7 +233,7 @@ def test_a_thousand_loads_with_random_cancels_leave_nothing_behind() -> None:
 
     before = threading.active_count(), descriptors()
     random = np.random.default_rng(7)
-    with make_session(cache_bytes=2000, idle_seconds=0.05, host_permits=4) as session:
+    with make_session(cache_bytes=2000, idle_seconds=0.05, file_permits=4) as session:
         for start in range(0, 1000, 50):
             handles = [
                 session.request_image(

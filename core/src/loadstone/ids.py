@@ -34,12 +34,16 @@ def scheme_of(text: str) -> str | None:
     return head.lower() if colon and _SCHEME.match(head) else None
 
 
+FILES = "file"
+"""The lane of what leads to no host."""
+
+
 def lane_of(identity: LoadId) -> str:
     """Return the host that an id leads to, or ``file``: what it queues for."""
     rest = identity.rest
     if rest.startswith(("http://", "https://")):
         return rest.split("/", 3)[2].rpartition("@")[2].lower()
-    return "file"
+    return FILES
 
 
 class LoadId(str):  # noqa: SLOT000 - its parts are cached in its dictionary

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from loadstone.boundary import typed_error
 from loadstone.context import Job
 from loadstone.errors import LoadstoneError
+from loadstone.ids import FILES
 from loadstone.pools import RequestType
 from loadstone.waiting import asking
 
@@ -82,11 +83,11 @@ class _Gang(Generic[T]):
         self._jobs: deque[Job[None]] = deque()
         self._errors: list[LoadstoneError] = []
         self._workers = 0
-        self._most = session.pool.limit(RequestType(order[0]))
+        self._most = session.pool.limit(RequestType(order[0]), lane)
 
     def run(self) -> list[LoadstoneError]:
         """Do everything."""
-        first = self._session.settings.compute_permits if self._lane == "file" else self._most
+        first = self._session.settings.compute_permits if self._lane == FILES else self._most
         self._add(min(first, len(self._pieces)) - 1)
         try:
             with asking(self._order):

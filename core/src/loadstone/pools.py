@@ -20,7 +20,7 @@ from enum import Enum, IntEnum, auto
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 __all__ = ["PoolStats", "Request", "RequestPool", "RequestType"]
 
@@ -86,9 +86,10 @@ class PoolStats:
 class _Lane:
     """The requests of one type for one host."""
 
-    __slots__ = ("queue", "running")
+    __slots__ = ("limit", "queue", "running")
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
         self.queue: list[tuple[int, int, Request]] = []
         self.running = 0
 
@@ -109,14 +110,22 @@ class RequestPool:
         How many requests of a type one lane runs at a time.
     idle_seconds
         How long a thread without work waits before it ends.
+    of_lanes
+        The limits of lanes that have their own, by type and lane.
     name
         For the names of the threads.
     """
 
     def __init__(
-        self, limits: dict[RequestType, int], *, idle_seconds: float, name: str = "loadstone"
+        self,
+        limits: Mapping[RequestType, int],
+        *,
+        idle_seconds: float,
+        of_lanes: Mapping[tuple[RequestType, str], int] | None = None,
+        name: str = "loadstone",
     ) -> None:
         self._limits = dict(limits)
+        self._of_lanes = dict(of_lanes or {})
         self._idle_seconds = idle_seconds
         self._name = name
         self._lock = threading.Lock()
@@ -150,9 +159,12 @@ class RequestPool:
         return request
 
     def _enqueue(self, request: Request) -> None:
-        lane = self._lanes[request.type].setdefault(request.lane, _Lane())
+        lanes = self._lanes[request.type]
+        lane = lanes.get(request.lane)
+        if lane is None:
+            lane = lanes[request.lane] = _Lane(self.limit(request.type, request.lane))
         heapq.heappush(lane.queue, (request.priority, next(self._arrivals), request))
-        if lane.running < self._limits[request.type]:
+        if lane.running < lane.limit:
             self._add_hands()
 
     def _add_hands(self) -> None:
@@ -165,10 +177,10 @@ class RequestPool:
             If the system gives no thread and there is none that could do the work.
         """
         runnable = sum(
-            min(self._limits[kind] - lane.running, len(lane.queue))
-            for kind, lanes in self._lanes.items()
+            min(lane.limit - lane.running, len(lane.queue))
+            for lanes in self._lanes.values()
             for lane in lanes.values()
-            if lane.running < self._limits[kind]
+            if lane.running < lane.limit
         )
         while self._coming < runnable:
             if self._asleep:
@@ -244,16 +256,19 @@ class RequestPool:
             if request.queued
         ]
 
-    def limit(self, type: RequestType) -> int:
-        """Return how many requests of a type one lane runs at a time."""
-        return self._limits[type]
+    def limit(self, type: RequestType, lane: str = "") -> int:
+        """Return how many requests of a type that lane runs at a time, or one without a limit of its own."""
+        return self._of_lanes.get((type, lane), self._limits[type])
 
     def set_limit(self, type: RequestType, limit: int) -> None:
-        """Change a limit at once: raised, waiting requests start; lowered, running ones finish."""
+        """Change the limit of every lane: raised, waiting requests start; lowered, running ones finish."""
         if limit < 1:
             raise ValueError(f"a limit is at least 1, not {limit}")
         with self._lock:
             self._limits[type] = limit
+            self._of_lanes = {key: own for key, own in self._of_lanes.items() if key[0] is not type}
+            for lane in self._lanes[type].values():
+                lane.limit = limit
             self._add_hands()
 
     def stats(self) -> PoolStats:
@@ -280,12 +295,11 @@ class RequestPool:
                 thread.join(max(0.0, deadline - time.monotonic()))
 
     def _next(self) -> tuple[Request, _Lane] | None:
-        for kind, lanes in self._lanes.items():
-            limit = self._limits[kind]
+        for lanes in self._lanes.values():
             heads = [
                 (head, lane)
                 for lane in lanes.values()
-                if lane.running < limit and (head := lane.head()) is not None
+                if lane.running < lane.limit and (head := lane.head()) is not None
             ]
             if heads:
                 head, lane = min(heads, key=lambda each: each[0][:2])

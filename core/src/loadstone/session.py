@@ -10,7 +10,7 @@ import weakref
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar, Unpack
 
 from loadstone import local
 from loadstone._plugins import PluginPolicy, Registry, default_registry
@@ -19,7 +19,7 @@ from loadstone.context import LoadContext
 from loadstone.errors import LoadCycleError, LoadstoneError
 from loadstone.events import Event, Events, LoadFinished, Subscription
 from loadstone.geometry import GeometryPolicy
-from loadstone.ids import ImageId, VolumeId, lane_of, scheme_of
+from loadstone.ids import FILES, ImageId, VolumeId, lane_of, scheme_of
 from loadstone.image import Image
 from loadstone.image_loading import ImageMemory
 from loadstone.image_requests import ImageKey, ImageRequest, image_key, load_modules, request_image
@@ -65,6 +65,7 @@ T = TypeVar("T")
 E = TypeVar("E", bound=Event)
 Source = str | os.PathLike[str]
 ProgressWish = Callable[[Progress], object] | bool | None
+_FETCHING: Final = (RequestType.INTERACTION, RequestType.THUMBNAIL, RequestType.PREFETCH)
 CLOSE_SECONDS = 1.5
 """How long closing waits for threads: a loader that hangs is left behind, on a daemon thread."""
 
@@ -107,7 +108,11 @@ class Session:
         self.views = SliceViews(self.cache, self._image_key)
         self.permits = Permits(self._permits_of)
         self.loop = LoopThread()
-        self.pool = RequestPool(self._pool_limits(), idle_seconds=self.settings.idle_seconds)
+        self.pool = RequestPool(
+            self._pool_limits(),
+            idle_seconds=self.settings.idle_seconds,
+            of_lanes={(kind, FILES): self.settings.file_permits for kind in _FETCHING},
+        )
         self.desk = LoadDesk(self, self.pool, self._refuse_wait)
         self.metadata = MetadataStore(
             self._load_modules, self.registry.metadata_providers, self.registry.to_id
@@ -140,7 +145,7 @@ class Session:
 
     def set_limit(self, type: RequestType, limit: int) -> None:
         """
-        Change how many requests of a type run at a time, for each host, or how many decodes.
+        Change how many requests of a type run at a time, for each host and for files, or how many decodes.
 
         Parameters
         ----------

@@ -54,7 +54,7 @@ class Settings:
     compute_permits: int = field(default_factory=_cores)
     """Decodes at a time; default the cores."""
     file_permits: int = 32
-    """File reads at a time; many, because of network disks."""
+    """File reads at a time, for each request type; many, because of network disks."""
     host_permits: int = 20
     """Requests in flight to one host, for each request type."""
     idle_seconds: float = 10.0

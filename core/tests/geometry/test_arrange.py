@@ -21,6 +21,7 @@ from core.tests.geometry.builders import (
 from loadstone import geometry
 from loadstone.errors import GeometryError, MetadataError
 from loadstone.geometry import GeometryPolicy, arrange
+from loadstone.geometry.arrange import _median
 from loadstone.metadata import ImagePlane
 
 if TYPE_CHECKING:
@@ -312,3 +313,13 @@ def test_ten_thousand_slices_in_any_order() -> None:
     assert stack.report.regular
     np.testing.assert_array_equal(np.argsort(offsets), stack.order)
     np.testing.assert_allclose(affine_of(stack)[:3, 2], normal_of(AXIAL) * 0.5)
+
+
+@given(st.integers(1, 9), st.integers(1, 4), st.data())
+def test_the_median_is_that_of_numpy(rows: int, columns: int, data: st.DataObject) -> None:
+    """Column by column, the middle or the mean of the two in the middle; NaN where one is."""
+    numbers = st.sampled_from([0.0, -0.5, 1 / 3, 7.25, np.nan])
+    row = st.lists(numbers, min_size=columns, max_size=columns)
+    values = np.array(data.draw(st.lists(row, min_size=rows, max_size=rows)))
+
+    assert np.array_equal(_median(values), np.median(values, axis=0), equal_nan=True)

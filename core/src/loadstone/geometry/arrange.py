@@ -151,7 +151,7 @@ def arranged(
     """
     unknown = unknown_places(table)
     findings = unknown + table_mixture(table, np.zeros((len(planes), 0)))
-    j, i = np.median(table.pixel_spacings, axis=0).tolist()
+    j, i = _median(table.pixel_spacings).tolist()
     spacing = (None if np.isnan(i) else i, None if np.isnan(j) else j, _distance_without_positions(planes))
     as_given = StackGeometry(
         order=tuple(range(len(planes))), shape=shape, report=GeometryReport(findings), spacing=spacing
@@ -168,9 +168,16 @@ def arranged(
 def sheet_of(table: PlaneTable) -> npt.NDArray[np.float64]:
     """Return ``(2, 3)``: unit vectors along rows and columns of images that agree in them."""
     # The median is one of the vectors, exactly, when all are equal, and the same for every permutation.
-    sheet = np.median(table.orientations, axis=0).reshape(2, 3)
+    sheet = _median(table.orientations).reshape(2, 3)
     unit: npt.NDArray[np.float64] = sheet / np.linalg.norm(sheet, axis=1, keepdims=True)
     return unit
+
+
+def _median(rows: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return the median of each column, NaN where it has one; numpy's imports `numpy.ma` (0.1 s)."""
+    ordered = np.sort(rows, axis=0)
+    middle: npt.NDArray[np.float64] = (ordered[(len(rows) - 1) // 2] + ordered[len(rows) // 2]) / 2
+    return np.where(np.isnan(ordered[-1]), np.nan, middle)
 
 
 def by_position(
