@@ -195,8 +195,18 @@ class Image:
         )
 
     def to_pil(self, window: Window | tuple[float, float] | None = None) -> PilImage:
-        """Return `display` as a Pillow image (needs Pillow)."""
-        from PIL import Image as pil  # noqa: N813 - an optional dependency
+        """
+        Return `display` as a Pillow image (needs Pillow).
+
+        Raises
+        ------
+        UnsupportedError
+            If Pillow is not installed.
+        """
+        from loadstone.interop.needing import needing  # conversions know volumes, and those know images
+
+        with needing("pillow"):
+            from PIL import Image as pil  # noqa: N813 - an optional dependency
 
         return pil.fromarray(self.display(window))
 

@@ -171,6 +171,18 @@ def test_a_nifti_file_that_lies_nowhere_is_written_as_one() -> None:
     np.testing.assert_allclose(back.header.get_zooms(), (0.5, 0.75, 3.0))
 
 
+def test_an_analyze_file_is_written_as_one_that_lies_nowhere() -> None:
+    """It has a spacing, and words, and no place in space: codes 0 and 0."""
+    header: Any = nibabel.AnalyzeHeader()  # type: ignore[no-untyped-call]
+    header["descrip"], header["cal_max"] = b"by a scanner", 40
+    volume = volume_of(counting((2, 3, 4)), None, spacing=(0.5, 0.75, 3.0), header=lambda: header)
+    back = written(volume.to_nibabel())
+
+    assert (int(back.header["sform_code"]), int(back.header["qform_code"])) == (0, 0)
+    assert (back.header["descrip"].item(), float(back.header["cal_max"])) == (b"by a scanner", 40)
+    np.testing.assert_allclose(back.header.get_zooms(), (0.5, 0.75, 3.0))
+
+
 @pytest.mark.parametrize("header", [None, own_header(RAS)])
 def test_what_lies_nowhere_else_is_refused(header: Any) -> None:
     """As nibabel would invent a place; the message says how to give one."""

@@ -159,10 +159,10 @@ def test_limits_hold_for_what_a_header_claims() -> None:
     assert header_of(nifti(), Settings(max_pixels=12, max_frames=2)).slices == 2
 
 
-def with_extension(length: int, payload: bytes = b"") -> bytes:
+def with_extension(length: int, payload: bytes = b"", after: bytes = b"") -> bytes:
     data = nifti()
     extension = struct.pack("<ii", length, 6) + payload
-    extension += bytes(-len(extension) % 16)
+    extension += bytes(-len(extension) % 16) + after
     head = edited(data, vox_offset=352 + len(extension))[:348]
     return head + b"\1\0\0\0" + extension + data[352:]
 
@@ -174,6 +174,16 @@ def test_extensions_are_kept() -> None:
     given_away: Any = header.for_nibabel()
     (extension,) = given_away.extensions
     assert bytes(extension.content) == b"a comment"
+
+
+@pytest.mark.parametrize(("after", "findings"), [(bytes(64), 0), (struct.pack("<ii", 7, 6) + bytes(8), 1)])
+def test_extensions_in_front_of_a_damaged_one_are_kept(after: bytes, findings: int) -> None:
+    """What follows one that is whole costs it nothing; zeros up to the voxels are nothing to note."""
+    header = header_of(with_extension(32, b"a comment", after))
+
+    given_away: Any = header.for_nibabel()
+    assert [bytes(each.content) for each in given_away.extensions] == [b"a comment"]
+    assert len(header.findings) == findings
 
 
 @pytest.mark.parametrize("length", [0, -16, 8, 17, 2**31 - 1])

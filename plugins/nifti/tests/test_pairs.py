@@ -156,6 +156,15 @@ def test_analyze_is_read_and_said_to_be_so(session: Session, tmp_path: Path, ord
         volume.affine()
 
 
+def test_analyze_is_given_to_nibabel_without_a_place(session: Session, tmp_path: Path) -> None:
+    """Where its voxels lie is unknown, and a file that is written says so: codes 0 and 0."""
+    image: Any = session.load_volume(written(tmp_path, *analyze())).to_nibabel()
+
+    np.testing.assert_array_equal(np.asanyarray(image.dataobj), VOXELS)
+    assert (int(image.header["sform_code"]), int(image.header["qform_code"])) == (0, 0)
+    np.testing.assert_allclose(image.header.get_zooms(), np.linalg.norm(AFFINE[:3, :3], axis=0), rtol=1e-6)
+
+
 def test_the_factor_that_spm_keeps_in_an_analyze_header_is_applied(session: Session, tmp_path: Path) -> None:
     """As nibabel applies it; the report says so."""
     volume_id = written(tmp_path, *analyze(factor=0.5))

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from loadstone.errors import GeometryError, UnsupportedError
 from loadstone.geometry import direction_and_spacing
+from loadstone.interop.needing import needing
 from loadstone.interop.time_axis import regular_step
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ _COLOUR: Final = {
 }
 _MOST_NIFTI1: Final = 32767
 """Longest axis of NIfTI-1; NIfTI-2 takes longer ones."""
+_OF_ANALYZE: Final = ("descrip", "cal_max", "cal_min")
+"""What an Analyze header says that neither voxels nor spacing do, under the same names as in NIfTI-1."""
 _SCANNER: Final = 1
 """Code of coordinates of the scanner, which DICOM's are (nifti1.h, NIFTI_XFORM_SCANNER_ANAT)."""
 _UNKNOWN: Final = 0
@@ -39,12 +42,13 @@ def to_nibabel(volume: Volume) -> Nifti1Image:
     Raises
     ------
     GeometryError
-        If the place in space is unknown, and the volume is no NIfTI file that says so itself.
+        If the place in space is unknown, and the volume is no NIfTI or Analyze file that says so itself.
     UnsupportedError
-        If NIfTI has no voxels of that kind.
+        If NIfTI has no voxels of that kind, or nibabel is not installed.
     """
-    from nibabel.nifti1 import Nifti1Image
-    from nibabel.nifti2 import Nifti2Header, Nifti2Image
+    with needing("nibabel"):
+        from nibabel.nifti1 import Nifti1Image
+        from nibabel.nifti2 import Nifti2Header, Nifti2Image
 
     header = _nifti_header(volume)
     _refuse_unknown_place(volume, header)
@@ -66,11 +70,24 @@ def to_nibabel(volume: Volume) -> Nifti1Image:
 
 
 def _nifti_header(volume: Volume) -> Nifti1Header | None:
-    """Return a copy of the header that the volume was read from, if it was a NIfTI file."""
+    """
+    Return a copy of the header that the volume was read from, if it was a NIfTI file.
+
+    Of an Analyze file, from which NIfTI comes, it is one without a place in space.
+    """
+    from nibabel.analyze import AnalyzeHeader
     from nibabel.nifti1 import Nifti1Header
 
     header = volume.header()
-    return header.copy() if isinstance(header, Nifti1Header) else None  # type: ignore[no-untyped-call]
+    if isinstance(header, Nifti1Header):
+        kept: Nifti1Header = header.copy()  # type: ignore[no-untyped-call]
+        return kept
+    if not isinstance(header, AnalyzeHeader):
+        return None
+    made = Nifti1Header()  # type: ignore[no-untyped-call]
+    for name in _OF_ANALYZE:
+        made[name] = header[name]
+    return made
 
 
 def _says(header: Nifti1Header, affine: npt.NDArray[np.float64]) -> bool:

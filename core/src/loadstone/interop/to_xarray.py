@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from loadstone.interop.needing import needing
+
 if TYPE_CHECKING:
     import xarray
 
@@ -17,8 +19,16 @@ _SAMPLES: Final = {"rgb": ["red", "green", "blue"], "rgba": ["red", "green", "bl
 
 
 def to_xarray(volume: Volume) -> xarray.DataArray:
-    """Return the voxels with their axes named; see `Volume.to_xarray`."""
-    import xarray
+    """
+    Return the voxels with their axes named; see `Volume.to_xarray`.
+
+    Raises
+    ------
+    UnsupportedError
+        If xarray is not installed.
+    """
+    with needing("xarray"):
+        import xarray
 
     affine = volume._assembly.plan.affine
     attributes: dict[str, Any] = {"units": volume.units} if volume.units else {}

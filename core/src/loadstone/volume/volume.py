@@ -250,7 +250,7 @@ class Volume:
 
         Axes are those of `array` reversed: i, j, k, then time. The affine is to RAS, mm. A volume from a
         NIfTI file keeps its header, with description, intent, extensions and both forms; one that has neither
-        form is written as such. Colour becomes RGB24 or RGBA32.
+        form, or is an Analyze file, is written as such. Colour becomes RGB24 or RGBA32.
 
         Returns
         -------
@@ -260,9 +260,9 @@ class Volume:
         Raises
         ------
         GeometryError
-            If the place in space is unknown, and the volume is no NIfTI file that says so itself.
+            If the place in space is unknown, and the volume is no NIfTI or Analyze file that says so itself.
         UnsupportedError
-            If NIfTI has no voxels of that kind.
+            If NIfTI has no voxels of that kind, or nibabel is not installed.
         """
         from loadstone.interop.to_nibabel import to_nibabel
 
@@ -279,7 +279,7 @@ class Volume:
         GeometryError
             If the place in space is unknown, or the axes are not orthogonal, which SimpleITK cannot express.
         UnsupportedError
-            If it has more than four axes, or a dtype that SimpleITK does not have.
+            If it has more than four axes, or a dtype that SimpleITK does not have, or that is not installed.
         """
         from loadstone.interop.to_simpleitk import to_simpleitk
 
@@ -292,6 +292,11 @@ class Volume:
         Its dimensions are `axes`. Coordinates of i, j, k are distances from the first voxel in mm, where the
         spacing is known; those of other axes are the values of `coordinates`; each says its ``units``. Where
         it lies stands in ``attrs["affine_lps"]``, the 16 numbers of `affine`, row by row.
+
+        Raises
+        ------
+        UnsupportedError
+            If xarray is not installed.
         """
         from loadstone.interop.to_xarray import to_xarray
 

@@ -10,12 +10,12 @@ from loadstone.geometry import Finding, FindingKind
 if TYPE_CHECKING:
     from loadstone_nifti.layouts import Layout
 
-__all__ = ["broken_extension"]
+__all__ = ["walk_extensions"]
 
 _LEAST_BYTES = 16
 
 
-def broken_extension(head: bytes, layout: Layout) -> Finding | None:
+def walk_extensions(head: bytes, layout: Layout) -> tuple[int, Finding | None]:
     """
     Walk over the extensions; they say nothing about voxels, so that damaged ones are only noted.
 
@@ -28,16 +28,20 @@ def broken_extension(head: bytes, layout: Layout) -> Finding | None:
 
     Returns
     -------
-    Finding or None
-        About the first one whose size makes no sense.
+    end : int
+        Byte at which the last one ends that is whole.
+    broken : Finding or None
+        About the first one whose size makes no sense. Zeros up to the voxels are none: some writers fill up.
     """
     at = layout.extensions_at
     if layout.is_analyze or len(head) < at or not head[layout.size]:
-        return None
+        return min(at, len(head)), None
     while at + _LEAST_BYTES <= len(head):
         length = struct.unpack_from(layout.order + "i", head, at)[0]
         if length < _LEAST_BYTES or length % _LEAST_BYTES or at + length > len(head):
-            message = f"the header extension at byte {at} says it has {length} bytes; extensions are left out"
-            return Finding(FindingKind.NOTED, message)
+            if not any(head[at:]):
+                break
+            message = f"the header extension at byte {at} says it has {length} bytes; the rest is left out"
+            return at, Finding(FindingKind.NOTED, message)
         at += length
-    return None
+    return at, None

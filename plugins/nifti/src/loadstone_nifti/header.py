@@ -19,7 +19,7 @@ from loadstone.errors import IntegrityError, LimitError, UnsupportedError
 from loadstone.geometry import Finding, FindingKind
 from loadstone_nifti import analyze
 from loadstone_nifti.datatypes import Datatype, datatype_of
-from loadstone_nifti.extensions import broken_extension
+from loadstone_nifti.extensions import walk_extensions
 from loadstone_nifti.layouts import NIFTI1_BYTES, Layout, layout_of, truncated
 
 if TYPE_CHECKING:
@@ -61,8 +61,8 @@ class NiftiHeader:
     """Sizes of the axes i, j, k, …; at least three, each at least 1."""
     datatype: Datatype
     """Of the voxels."""
-    extensions_are_whole: bool = True
-    """Whether the extensions in `head` have sizes that make sense."""
+    extensions_end: int = 0
+    """Byte of `head` at which the last of the extensions ends that is whole."""
     findings: tuple[Finding, ...] = ()
     """What was noticed."""
 
@@ -109,9 +109,10 @@ class NiftiHeader:
             return analyze.header_of(self.head[: self.layout.size], self.layout.order)
         copy = copied(self.fields)
         at = self.layout.extensions_at
-        if self.extensions_are_whole and self.head[at - 4 : at - 3] > b"\0":
-            size = len(self.head) - at
-            copy.extensions = copy.exts_klass.from_fileobj(BytesIO(self.head[at:]), size, self.swapped)  # type: ignore[no-untyped-call]
+        size = self.extensions_end - at
+        if size > 0:
+            file = BytesIO(self.head[at : self.extensions_end])
+            copy.extensions = copy.exts_klass.from_fileobj(file, size, self.swapped)  # type: ignore[no-untyped-call]
         return copy
 
 
@@ -149,7 +150,7 @@ def read_header(file: Reader, settings: Settings, *, source: str) -> NiftiHeader
     else:
         head = _to_the_voxels(file, start, offset, layout, source)
     datatype = datatype_of(int(fields["datatype"]), source=source)
-    broken = broken_extension(head, layout)
+    extensions_end, broken = walk_extensions(head, layout)
     header = NiftiHeader(
         layout=layout,
         head=head,
@@ -157,7 +158,7 @@ def read_header(file: Reader, settings: Settings, *, source: str) -> NiftiHeader
         fields=fields,
         dims=_dims(fields, source),
         datatype=datatype,
-        extensions_are_whole=broken is None,
+        extensions_end=extensions_end,
         findings=(*findings, *filter(None, (broken, _bits_finding(fields, datatype)))),
     )
     _check_limits(header, settings, source)
