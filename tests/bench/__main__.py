@@ -9,7 +9,7 @@ import platform
 from pathlib import Path
 
 from tests.bench.contest import run
-from tests.bench.dicomweb import latency_contests, orthanc_contests, series_contests
+from tests.bench.dicomweb import latency_contests, nginx_contests, orthanc_contests, series_contests
 from tests.bench.folders import codec_contests, folder_contests
 from tests.bench.images import image_contests
 from tests.bench.multiframe import multiframe_contests
@@ -27,6 +27,7 @@ PARTS = {
     "latency": latency_contests,
     "stages": progressive_contests,
     "orthanc": orthanc_contests,
+    "nginx": nginx_contests,
     "nifti": nifti_contests,
     "images": image_contests,
 }

@@ -1,4 +1,4 @@
-"""A WADO-RS series with 300 slices to a volume in HU: from Orthanc, and from the embedded server."""
+"""A WADO-RS series with 300 slices to a volume in HU: from Orthanc, nginx, and the embedded server."""
 
 from __future__ import annotations
 
@@ -12,26 +12,34 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import imagecodecs
 import numpy as np
 import numpy.typing as npt
 import pydicom
+import requests
 from dicomweb_client import DICOMwebClient
 
 from tests.bench.contest import Contest
 from tests.bench.folders import loaded
+from tests.bench.kept import kept_folder
 from tests.bench.phantom import SIZE, SLICES, ct_folder
 from tests.bench.server import serving
+from tests.nginx import service as nginx
 from tests.orthanc.service import MISSING, running
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-__all__ = ["latency_contests", "orthanc_contests", "series_contests"]
+__all__ = ["latency_contests", "nginx_contests", "orthanc_contests", "series_contests"]
 
 GOALS = {"raw": 2.0, "JPEG-LS": 3.0}
 """Against the fastest route of dicomweb-client."""
 GOAL_FRAMES = 15.0
 """Against its default, frame by frame."""
+GOALS_NGINX = {"raw": 3.5, "HTJ2K": 1.5}
+"""Against a loop over requests."""
+THREADS = {"raw": 1, "HTJ2K": 4}
+"""With which that loop is fastest: requests holds the interpreter, the codec does not."""
 LATENCY = 0.02
 IN_FLIGHT = 20
 GOAL_LATENCY = 1 / 1.15
@@ -79,6 +87,28 @@ def orthanc_contests(root: Path) -> Iterator[Contest]:
                 yield Contest(work, "… its default", ours, frames, GOAL_FRAMES)
 
 
+def nginx_contests(root: Path) -> Iterator[Contest]:
+    """From files behind an nginx of our own, which has next to nothing to do; uncompressed and HTJ2K."""
+    if nginx.MISSING:
+        print(f"(no nginx: {nginx.MISSING})")
+        return
+    for syntax, goal in GOALS_NGINX.items():
+        folder = ct_folder(root, "1 kB", syntax)
+        first = pydicom.dcmread(next(folder.glob("*.dcm")), stop_before_pixels=True)
+        place = f"studies/{first.StudyInstanceUID}/series/{first.SeriesInstanceUID}"
+        for name, whole_series in (("", True), (", frame by frame", False)):
+            publish = partial(nginx.publish, folder, whole_series=whole_series)
+            published = kept_folder(root, f"nginx-{syntax}{'' if whole_series else '-frames'}", publish)
+            with nginx.serving(published) as url:
+                yield Contest(
+                    f"WADO-RS series of 300, nginx, {syntax}{name}",
+                    "requests",
+                    partial(loaded, f"wadors:{url}/{place}"),
+                    partial(_over_requests, f"{url}/{place}", _DECODE[syntax], THREADS[syntax]),
+                    goal,
+                )
+
+
 @contextmanager
 def _orthanc(folder: Path) -> Iterator[tuple[str, str, str]]:
     with tempfile.TemporaryDirectory() as storage, running(Path(storage)) as orthanc:
@@ -106,6 +136,39 @@ def _frame_by_frame(url: str, study: str, series: str, folder: Path) -> npt.NDAr
     ]
     stack = np.stack([np.frombuffer(frame, "<u2").reshape(SIZE, SIZE) for frame in frames])
     return stack.astype(np.int16) + np.int16(-1024)
+
+
+def _over_requests(
+    series: str, decode: Callable[[bytes, npt.NDArray[Any]], object], threads: int
+) -> npt.NDArray[Any]:
+    """Ask for the metadata, then for one frame after the other on each of some threads."""
+    with requests.Session() as session:
+        described = session.get(f"{series}/metadata").json()
+    described.sort(key=lambda each: each["00200032"]["Value"][2])
+    volume = np.empty((len(described), SIZE, SIZE), np.uint16)
+    local = threading.local()
+
+    def fetch(index: int) -> None:
+        if not hasattr(local, "session"):
+            local.session = requests.Session()
+        uid = described[index]["00080018"]["Value"][0]
+        body = local.session.get(f"{series}/instances/{uid}/frames/1").content
+        decode(body[body.index(b"\r\n\r\n") + 4 : body.rindex(b"\r\n--")], volume[index])
+
+    with ThreadPoolExecutor(threads) as workers:
+        list(workers.map(fetch, range(len(described))))
+    return volume.view(np.int16) + np.int16(-1024)
+
+
+def _copy(frame: bytes, out: npt.NDArray[Any]) -> None:
+    out[...] = np.frombuffer(frame, "<u2").reshape(out.shape)
+
+
+def _decode_htj2k(frame: bytes, out: npt.NDArray[Any]) -> None:
+    imagecodecs.htj2k_decode(frame, out=out)
+
+
+_DECODE: dict[str, Callable[[bytes, npt.NDArray[Any]], object]] = {"raw": _copy, "HTJ2K": _decode_htj2k}
 
 
 def _in_order(folder: Path) -> list[str]:

@@ -18,7 +18,6 @@ from string import Template
 from typing import TYPE_CHECKING
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
-from uuid import uuid4
 
 from loadstone_wado.server import DicomWebServer, ServerBehaviour
 
@@ -33,7 +32,8 @@ MISSING = "" if PROGRAM is not None else "nginx is not installed (Debian: nginx)
 """Why these tests cannot run; empty if they can."""
 
 CONFIGURATION = Path(__file__).with_name("nginx.conf")
-BOUNDARY = uuid4().hex
+BOUNDARY = "3164a933701b45f39079f02664b58dc2"
+"""Always the same, so that what was published once can be served again."""
 START_SECONDS = 20
 FRAMES = 'multipart/related; type="application/octet-stream"; transfer-syntax=*'
 INSTANCES = 'multipart/related; type="application/dicom"; transfer-syntax=*'
