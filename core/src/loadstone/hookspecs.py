@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from loadstone.context import LoadContext
+    from loadstone.errors import LoadstoneError
     from loadstone.events import LoadFinished
     from loadstone.geometry import Axis, Finding, GeometryReport
     from loadstone.ids import ImageId, VolumeId
@@ -142,6 +143,8 @@ class ImageStack:
     """Whether images may be left out because all their voxels are 0, as in segmentations."""
     geometry: GeometryReport | None = None
     """What sorting the images has shown, for `scan`; None: it looks at the metadata of all of them."""
+    refusal: LoadstoneError | None = None
+    """Why it must not be loaded: raised when it is, and said in its row by `scan`; None: nothing is wrong."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

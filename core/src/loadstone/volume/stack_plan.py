@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -33,6 +34,8 @@ def plan_of_stack(
 
     Raises
     ------
+    LoadstoneError
+        If the loader says that they must not be loaded.
     GeometryError
         If they do not form one, as the policy has it.
     MetadataError
@@ -40,6 +43,9 @@ def plan_of_stack(
     PluginContractError
         If the places that the loader gave them are none.
     """
+    if stack.refusal is not None:
+        # A copy: a traceback would grow with every attempt.
+        raise copy.copy(stack.refusal)
     described = [_pixel(each, image_id) for each, image_id in zip(modules, stack.image_ids, strict=True)]
     planes = [each.get(ImagePlane) or ImagePlane() for each in modules]
     first = described[0]

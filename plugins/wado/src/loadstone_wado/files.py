@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from loadstone import LoadCancelled, LoadstoneError
+from loadstone import ImageId, LoadCancelled, LoadstoneError
 from loadstone.ids import path_of, rest_of
 from loadstone_wado.decode import decode_frame, decode_reduced, is_direct, load_frame
 from loadstone_wado.ids import Selection, frame_of
@@ -22,7 +23,7 @@ from loadstone_wado.sources.registered import find_registered, is_registered
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from loadstone import Image, ImageId, ImageStack, LoadContext, VolumeId
+    from loadstone import Image, ImageStack, LoadContext, VolumeId
     from loadstone.metadata import Modules
     from loadstone_wado.instance import Instance
     from loadstone_wado.part10 import Part10
@@ -107,7 +108,14 @@ def open_volumes(volume_id: VolumeId, context: LoadContext) -> Iterable[ImageSta
         return stacks_of([_member(stored, locator)], f"dicomfile:{locator}", selection)
     folder = _folder(path_of(locator), scan, context)
     members = [_member(each, rest_of(each.state.path)) for each in folder.objects]
-    return stacks_of(members, f"dicomfile:{locator}", selection, findings=folder.left_out.findings())
+    stacks = stacks_of(members, f"dicomfile:{locator}", selection, findings=folder.left_out.findings())
+    return [_refusing(each, folder.conflicts) for each in stacks] if folder.conflicts else stacks
+
+
+def _refusing(stack: ImageStack, conflicts: Mapping[str, LoadstoneError]) -> ImageStack:
+    """Have a volume refused of which an image is in two files that differ."""
+    errors = (conflicts.get(path_of(ImageId(each).locator)) for each in stack.image_ids)
+    return replace(stack, refusal=next(filter(None, errors), None))
 
 
 def _object(locator: str, context: LoadContext) -> StoredObject | Part10:

@@ -136,6 +136,23 @@ def test_an_instance_twice(tmp_path: Path, change: dict[str, object]) -> None:
     assert "other.dcm" in str(caught.value)
 
 
+def test_an_instance_twice_beside_other_series(tmp_path: Path) -> None:
+    """The scan says it in the row of its series; the others are loaded as ever."""
+    write(ct_series(3), tmp_path)
+    (tmp_path / "other.dcm").write_bytes(part10(ct_slice(1, RescaleIntercept=-1000)))
+    (tmp_path / "whole.dcm").write_bytes(part10(ct_slice(9, SeriesInstanceUID="1.2.3.7")))
+    with Session() as session:
+        damaged, whole = session.scan(tmp_path)
+
+        assert "same instance" in " ".join(damaged.remarks)
+        assert (damaged.count, damaged.modality) == (4, "CT")
+        assert session.load_volume(whole.id).shape == whole.shape
+        with pytest.raises(IntegrityError, match=r"other\.dcm"):
+            session.load_volume(damaged.id)
+        with pytest.raises(IntegrityError, match="same instance"):
+            session.load_volumes(tmp_path)
+
+
 def test_damaged_files_are_named(tmp_path: Path) -> None:
     """What is damaged does not disturb what is not, and is named."""
     write(ct_series(3), tmp_path)

@@ -36,7 +36,7 @@ def scan_dicomdir(path: str, context: LoadContext) -> Folder:
     FetchError
         If it cannot be read.
     DecodeError, IntegrityError
-        If it is damaged, no file that it names is an image, or two files are the same instance and differ.
+        If it is damaged, or no file that it names is an image.
     """
     context.depends_on(path)
     folder = Folder()

@@ -33,6 +33,8 @@ class Folder:
     """The images, by path."""
     left_out: LeftOut = field(default_factory=LeftOut)
     """What is there beside them."""
+    conflicts: dict[str, IntegrityError] = field(default_factory=dict)
+    """For the path of each file of which the instance is in another file too, but differs: what is wrong."""
 
     @property
     def nbytes(self) -> int:
@@ -50,19 +52,34 @@ class Folder:
                 self.objects.append(each)
 
     def settle(self, context: LoadContext) -> None:
-        """
-        Leave out copies, and let others find the headers that are here.
-
-        Raises
-        ------
-        IntegrityError
-            If two files are the same instance and differ.
-        """
-        self.objects = _without_duplicates(self.objects, self.left_out)
+        """Leave out copies, note files that only claim to be one, and let others find the headers here."""
+        self._leave_out_copies()
         known = known_objects(context)
         for each in self.objects:
             known[each.state.path] = each
-            context.note(each.state)
+
+    def _leave_out_copies(self) -> None:
+        by_uid: dict[str, StoredObject] = {}
+        kept = []
+        for each in self.objects:
+            uid = each.instance.sop_instance_uid
+            first = by_uid.setdefault(uid, each) if uid else each
+            if first is not each and _equal(first.state, each.state):
+                self.left_out.duplicates += 1
+                continue
+            kept.append(each)
+            if first is not each:
+                self._note_conflict(first.state.path, each.state.path)
+        self.objects = kept
+
+    def _note_conflict(self, one: str, other: str) -> None:
+        error = IntegrityError(
+            "two files claim to be the same instance and differ",
+            source=f"{one} and {other}",
+            hint="Remove one of them.",
+        )
+        self.conflicts.setdefault(one, error)
+        self.conflicts[other] = error
 
     def close(self) -> None:
         """Close the files."""
@@ -81,7 +98,7 @@ def scan_folder(path: str, context: LoadContext) -> Folder:
     FetchError
         If the folder cannot be listed, or holds no DICOM image.
     IntegrityError
-        If two files are the same instance and differ, or nothing there can be read.
+        If nothing there can be read.
     """
     folder = Folder()
     paths = [entry.path for entry in _entries_below(path, folder.left_out, context)]
@@ -141,26 +158,6 @@ def nothing_found(path: str, left_out: LeftOut) -> LoadstoneError:
     if left_out.damaged:
         return IntegrityError(f"it holds no readable DICOM image ({left_out})", source=path)
     return FetchError(f"it holds no DICOM image ({left_out})", source=path, hint="Check the path.")
-
-
-def _without_duplicates(objects: list[StoredObject], left_out: LeftOut) -> list[StoredObject]:
-    """Leave out files that are copies of others."""
-    by_uid: dict[str, StoredObject] = {}
-    kept = []
-    for each in objects:
-        uid = each.instance.sop_instance_uid
-        first = by_uid.setdefault(uid, each) if uid else each
-        if first is each:
-            kept.append(each)
-        elif _equal(first.state, each.state):
-            left_out.duplicates += 1
-        else:
-            raise IntegrityError(
-                "two files claim to be the same instance and differ",
-                source=f"{first.state.path} and {each.state.path}",
-                hint="Remove one of them.",
-            )
-    return kept
 
 
 def _equal(one: FileState, other: FileState) -> bool:
