@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from loadstone.errors import IntegrityError, UnsupportedError
+from loadstone_wado.codecs.early_end import refuse_early_end
 from loadstone_wado.codecs.swallowed import raising_swallowed_errors
 from loadstone_wado.native import decode_native, keep_low_bits
 
@@ -73,7 +74,13 @@ def decode_jpeg(data: Data, codestream: Codestream, out: Array) -> None:
         raise UnsupportedError("JPEG with four components is not supported")
     # Naming one colour space for both sides keeps libjpeg from converting by guesswork.
     space = "YCBCR" if codestream.components == 3 else None
-    _through(jpeg8_decode, data, out, _container(codestream), colorspace=space, outcolorspace=space)
+
+    def into(frame: Data, array: Array) -> None:
+        container = _container(codestream)
+        _through(jpeg8_decode, frame, array, container, colorspace=space, outcolorspace=space)
+
+    into(data, out)
+    refuse_early_end(data, codestream, out, into)
 
 
 def decode_jpegls(data: Data, codestream: Codestream, out: Array) -> None:
