@@ -165,6 +165,18 @@ def test_damaged_geometry_is_a_metadata_error(attributes: dict[str, Any], name: 
         _ = part.instance.frame(1).plane
 
 
+@pytest.mark.parametrize("recorded", [b"thin", b"nan ", b"1,5 "])
+def test_a_thickness_that_is_no_number_is_unknown(recorded: bytes) -> None:
+    """Nothing needs it, and it keeps no pixels from being loaded; nor does the number of a series."""
+    whole = part10(image(SliceThickness="1.25", SpacingBetweenSlices="1.25", SeriesNumber="1234"))
+    whole = whole.replace(b"1234", b"1.25")
+    part = Part10.from_bytes(whole.replace(b"1.25", recorded), SETTINGS, source="made.dcm")
+    plane = part.instance.frame(1).plane
+
+    assert (plane.slice_thickness, plane.spacing_between_slices) == (None, None)
+    assert part.instance.series_number is None
+
+
 def test_functional_groups_place_each_frame() -> None:
     """Position per frame, orientation and spacing shared."""
     shared = item(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Final, cast
 
 from loadstone.errors import MetadataError
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from loadstone_wado.tags import Attribute
 
 __all__ = ["Frame", "FunctionalGroups"]
+
+_log = logging.getLogger(__name__)
 
 
 class FunctionalGroups:
@@ -52,6 +55,9 @@ class FunctionalGroups:
 class Frame:
     """
     What is known about one frame.
+
+    A thickness that cannot be read counts as unknown, with a warning in the log: nothing is computed from it
+    that positions do not tell better, so it must not keep the pixels from being loaded.
 
     Parameters
     ----------
@@ -226,7 +232,11 @@ class Frame:
         return numbers
 
     def _number(self, group: Attribute, tag: Attribute) -> float | None:
-        return self.holder(group, tag).number(tag)
+        try:
+            return self.holder(group, tag).number(tag)
+        except MetadataError as error:
+            _log.warning("a thickness is ignored: %s", error.what)
+            return None
 
 
 _SCALINGS: Final = Memo[Scaling](

@@ -345,6 +345,14 @@ class Instance:
         return self.elements.integer(tags.INSTANCE_NUMBER)
 
     @lazy
+    def series_number(self) -> int | None:
+        """Number of its series; None also where it is no number, for nothing but a name depends on it."""
+        try:
+            return self.elements.integer(tags.SERIES_NUMBER)
+        except MetadataError:
+            return None
+
+    @lazy
     def acquisition_number(self) -> int | None:
         """Number of the acquisition."""
         return self.elements.integer(tags.ACQUISITION_NUMBER)

@@ -139,7 +139,7 @@ def _general_series(of: _FrameModules) -> GeneralSeries:
         instance.modality,
         instance.study_instance_uid,
         instance.series_instance_uid,
-        instance.elements.integer(tags.SERIES_NUMBER),
+        instance.series_number,
         instance.elements.text(tags.SERIES_DESCRIPTION),
     )
 

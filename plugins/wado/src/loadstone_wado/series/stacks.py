@@ -210,7 +210,7 @@ def _description(group: _Group) -> str:
     rows, columns = group.images[0].size
     with naming(first.source):
         described = first.elements.text(tags.SERIES_DESCRIPTION)
-        number = first.elements.integer(tags.SERIES_NUMBER)
+        number = first.series_number
     lengths = "".join(f"{len(axis)} x " for axis in group.arrangement.coordinates)
     slices = len(group.images)
     if not group.arrangement.sparse:
