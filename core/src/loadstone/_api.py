@@ -6,8 +6,8 @@ import os
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack
 
 from loadstone._plugins import PluginInfo, RegistrationHandle, default_registry
+from loadstone.default_session import current_session
 from loadstone.events import Event, Subscription
-from loadstone.session import ProgressWish, Session, current_session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from loadstone.keywords import ImageKeywords, VolumeKeywords
     from loadstone.load_object import LoadObject
     from loadstone.scanning import SeriesTable
+    from loadstone.session import ProgressWish, Session
     from loadstone.volume import Volume
 
 E = TypeVar("E", bound=Event)

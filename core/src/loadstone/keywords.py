@@ -1,19 +1,28 @@
-"""The keywords of the loading functions, so that a type checker knows them wherever they are passed on."""
+"""The keywords of the loading functions, for type checkers wherever they are passed on, and their meaning."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, TypedDict
+from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
+
+from loadstone.errors import LoadstoneError
+from loadstone.geometry import GeometryPolicy
+from loadstone.options import LoadOptions
+from loadstone.pools import RequestType
+from loadstone.volume.memory import ZEROED
+from loadstone.volume.wish import VolumeWish
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence
 
     import numpy.typing as npt
 
-    from loadstone.geometry import GeometryPolicy
-    from loadstone.pools import RequestType
+    from loadstone.image_requests import ImageRequest
     from loadstone.retrieve import RetrieveConfiguration
+    from loadstone.retrieve.registry import RetrieveWish
+    from loadstone.volume.memory import Allocation
+    from loadstone.volume_requests import VolumeRequest
 
-__all__ = ["ImageKeywords", "VolumeKeywords"]
+__all__ = ["ImageKeywords", "VolumeKeywords", "to_image_request", "to_volume_request"]
 
 
 class ImageKeywords(TypedDict, total=False):
@@ -68,3 +77,89 @@ class VolumeKeywords(ImageKeywords, total=False):
     Where its voxels are: in memory (default), or in a temporary file that is mapped into memory, for volumes
     beyond it. Such a file counts in no budget; it is gone when the last view of the volume is.
     """
+
+
+def to_image_request(
+    *,
+    scaled: bool = True,
+    dtype: npt.DTypeLike | None = None,
+    values: str | None = None,
+    options: Mapping[str, Hashable] | None = None,
+    type: RequestType = RequestType.INTERACTION,
+    priority: int = 0,
+    cache: bool = True,
+    reload: bool = False,
+    retrieve: RetrieveWish = None,
+) -> ImageRequest:
+    """
+    Return what is to be done for the keywords of a request for an image.
+
+    Raises
+    ------
+    LoadstoneError
+        If one of them is not what it may be.
+    """
+    if not isinstance(type, RequestType):
+        raise LoadstoneError(
+            f"type={type!r} is no RequestType", hint="Use RequestType.INTERACTION or the like."
+        )
+    if not isinstance(priority, int):
+        raise LoadstoneError(f"priority={priority!r} is no integer", hint="Lower numbers go first.")
+    return {
+        "options": LoadOptions.of(scaled=scaled, dtype=dtype, values=values, extra=options),
+        "type": type,
+        "priority": priority,
+        "cache": cache,
+        "reload": reload,
+        "retrieve": retrieve,
+    }
+
+
+def to_volume_request(
+    *,
+    geometry: GeometryPolicy | None = None,
+    errors: Literal["raise", "collect"] = "raise",
+    pinned: bool = False,
+    image_ids: Sequence[str] | None = None,
+    prefetch_metadata: bool = True,
+    writable: bool = False,
+    allocate: Allocation = "ram",
+    **keywords: Unpack[ImageKeywords],
+) -> VolumeRequest:
+    """
+    Return what is to be done for the keywords of a request for a volume.
+
+    Raises
+    ------
+    LoadstoneError
+        If one of them is not what it may be, or they contradict each other.
+    """
+    if errors not in {"raise", "collect"}:
+        raise LoadstoneError(f"errors={errors!r}", hint="Use 'raise' or 'collect'.")
+    if image_ids is not None and not image_ids:
+        raise LoadstoneError("image_ids is empty", hint="Name at least one image.")
+    if writable and pinned:
+        raise LoadstoneError(
+            "writable=True and pinned=True: what the session keeps is read-only", hint="Ask for one of them."
+        )
+    if allocate not in ZEROED:
+        raise LoadstoneError(f"allocate={allocate!r}", hint=f"Use one of {', '.join(map(repr, ZEROED))}.")
+    request = to_image_request(**keywords)
+    wish = VolumeWish(
+        request["options"],
+        geometry or GeometryPolicy(),
+        None if image_ids is None else tuple(image_ids),
+        request["cache"] and not writable,
+        pinned,
+        errors == "collect",
+        writable,
+        prefetch_metadata=prefetch_metadata,
+        retrieve=request["retrieve"],
+        allocate=allocate,
+    )
+    return {
+        "wish": wish,
+        "type": request["type"],
+        "priority": request["priority"],
+        "reload": request["reload"],
+    }

@@ -3,48 +3,40 @@
 from __future__ import annotations
 
 import os
-import sys
-import threading
 import time
 import weakref
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, Unpack
 
 from loadstone import local
 from loadstone._plugins import PluginPolicy, Registry, default_registry
 from loadstone.cache import Cache
-from loadstone.context import LoadContext
 from loadstone.errors import LoadCycleError, LoadstoneError
 from loadstone.events import Event, Events, LoadFinished, Subscription
-from loadstone.geometry import GeometryPolicy
-from loadstone.ids import FILES, ImageId, VolumeId, lane_of, scheme_of
+from loadstone.header_requests import request_described, request_modules, request_scan
+from loadstone.ids import FILES, ImageId, VolumeId, scheme_of
 from loadstone.image import Image
-from loadstone.image_loading import ImageMemory
-from loadstone.image_requests import ImageKey, ImageRequest, image_key, load_modules, request_image
-from loadstone.imports_in_flight import wait_for_imports
+from loadstone.image_requests import ImageKey, image_key, request_image
+from loadstone.keywords import to_image_request, to_volume_request
 from loadstone.load_object import LoadObject, Progress
 from loadstone.loop_thread import LoopThread
 from loadstone.metadata.store import MetadataStore
-from loadstone.options import LoadOptions
 from loadstone.permits import Permits
 from loadstone.pools import RequestPool, RequestType
 from loadstone.progress import progress_callback
 from loadstone.retrieve import RetrieveRegistry
-from loadstone.scanning import SeriesTable, described_series
 from loadstone.settings import Settings
-from loadstone.shared_load import LoadDesk, SharedLoad
+from loadstone.shared_load import LoadDesk
 from loadstone.sources import Sources
 from loadstone.stash import Stash
 from loadstone.transport import Transport
-from loadstone.volume.describing import NoMemory, describe
 from loadstone.volume.leaving import release
-from loadstone.volume.memory import ZEROED
 from loadstone.volume.views import SliceViews
 from loadstone.volume.wish import VolumeWish
-from loadstone.volume_requests import VolumeRequest, complete_volume, request_volume
-from loadstone.waiting import current_load, current_order, forget_strands
+from loadstone.volume_requests import complete_volume, request_volume
+from loadstone.waiting import current_load, current_order
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -52,14 +44,16 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from loadstone.hookspecs import ImageStack, VoxelSource
     from loadstone.keywords import ImageKeywords, VolumeKeywords
     from loadstone.metadata import Modules
-    from loadstone.retrieve.registry import RetrieveWish
+    from loadstone.options import LoadOptions
+    from loadstone.scanning import SeriesTable
     from loadstone.transport import Auth
     from loadstone.volume import Volume
     from loadstone.volume.memory import Allocation
 
-__all__ = ["Session", "current_session"]
+__all__ = ["Session", "sessions"]
 
 T = TypeVar("T")
 E = TypeVar("E", bound=Event)
@@ -121,7 +115,7 @@ class Session:
             self.settings, auth=auth, prepare=self.registry.prepare_request, permit=self._host_permit
         )
         self._closed = self._inherited = False
-        _sessions.add(self)
+        sessions.add(self)
 
     def _refuse_wait(self, identity: str) -> None:
         """Raise where a wait might never end: on the loop's thread, and while a plugin is imported."""
@@ -191,7 +185,7 @@ class Session:
         self._prepare()
         known = _plugin_id(source) if isinstance(source, str) else None
         image_id = known or ImageId(self.registry.to_id(source))
-        return request_image(self, image_id, **_image_request(**keywords))
+        return request_image(self, image_id, **to_image_request(**keywords))
 
     def load_image(
         self, source: Source, *, progress: ProgressWish = None, **keywords: Unpack[ImageKeywords]
@@ -247,7 +241,7 @@ class Session:
             Settles with the `Volume`, or the error that `load_volume` raises.
         """
         self._prepare()
-        request = _volume_request(**keywords)
+        request = to_volume_request(**keywords)
         return request_volume(self, self._volume_id(source, request["wish"]), **request)
 
     def _volume_id(self, source: Source, wish: VolumeWish) -> VolumeId:
@@ -350,6 +344,7 @@ class Session:
         LoadstoneError
             If the name is taken or none, or the axes do not fit the array.
         """
+        self._refuse_if_closed()
         return local.local_volume(
             self, array, volume_id, affine=affine, spacing=spacing, axes=axes, units=units, allocate=allocate
         )
@@ -358,10 +353,12 @@ class Session:
         self, volume: Volume, *, dtype: npt.DTypeLike | None = None, volume_id: str | None = None
     ) -> Volume:
         """Make a volume of zeros where another one lies; otherwise as `create_local_volume`."""
+        self._refuse_if_closed()
         return local.derived_volume(self, volume, dtype, volume_id)
 
     def create_labelmap_volume(self, volume: Volume, *, volume_id: str | None = None) -> Volume:
         """Make a volume of labels, uint8, where another one lies; 0 means none."""
+        self._refuse_if_closed()
         return local.derived_volume(self, volume, local.LABELS, volume_id)
 
     def create_local_image(self, image: Image | npt.ArrayLike, image_id: str | None = None) -> Image:
@@ -388,35 +385,38 @@ class Session:
         LoadstoneError
             If the name is taken or none, or the pixels are no image.
         """
+        self._refuse_if_closed()
         return local.local_image(self, image, image_id)
 
     def create_derived_image(
         self, image: Image, *, dtype: npt.DTypeLike | None = None, image_id: str | None = None
     ) -> Image:
         """Make an image of zeros, one sample a pixel, where another one lies; as `create_local_image`."""
+        self._refuse_if_closed()
         return local.derived_image(self, image, dtype, image_id)
 
     def create_labelmap_image(self, image: Image, *, image_id: str | None = None) -> Image:
         """Make an image of labels, uint8, where another one lies; 0 means none."""
+        self._refuse_if_closed()
         return local.derived_image(self, image, local.LABELS, image_id)
 
     def load_volumes(
         self, source: Source, *, progress: ProgressWish = None, **keywords: Unpack[VolumeKeywords]
     ) -> list[Volume]:
         """Load all volumes that are there, one after the other; see `load_volume`."""
-        request = _volume_request(**keywords)
+        request = to_volume_request(**keywords)
         return [
             _awaited(request_volume(self, VolumeId(each.volume_id), described=each, **request), progress)
-            for each in self._described(source, request["wish"])
+            for each in self.described(source, request["wish"])
         ]
 
     def volume_ids(self, source: Source) -> list[str]:
         """Return the id of each volume that is there."""
-        return [each.volume_id for each in self._described(source, VolumeWish())]
+        return [each.volume_id for each in self.described(source, VolumeWish())]
 
     def image_ids(self, source: Source) -> list[str]:
         """Return the ids of the images of all volumes that are there, in the order of the loader."""
-        return [image_id for each in self._described(source, VolumeWish()) for image_id in each.image_ids]
+        return [image_id for each in self.described(source, VolumeWish()) for image_id in each.image_ids]
 
     def scan(self, source: Source) -> SeriesTable:
         """
@@ -437,46 +437,24 @@ class Session:
         LoadstoneError
             If there is nothing, or it cannot be read.
         """
-        volume_id = self._place(source)
-
-        def work(load: SharedLoad[SeriesTable]) -> SeriesTable:
-            with LoadContext(self, load, LoadOptions.of(), NoMemory()) as context:
-                return described_series(describe(context, volume_id, VolumeWish())[0], context)
-
-        return self._at_once(("scan", volume_id), volume_id, work)
+        return _awaited(request_scan(self, self._place(source)), None)
 
     def complete_volume(self, volume: Volume, progress: ProgressWish = None) -> Volume:
         """Load what a volume lacks; see `Volume.load`."""
         self._refuse_if_closed()
         return _awaited(complete_volume(self, volume, type=RequestType.INTERACTION, priority=0), progress)
 
-    def _described(self, source: Source, wish: VolumeWish) -> Sequence[Any]:
-        volume_id = self._place(source)
-
-        def work(load: SharedLoad[Sequence[Any]]) -> Sequence[Any]:
-            with LoadContext(self, load, wish.options, NoMemory()) as context:
-                return describe(context, volume_id, wish)[0]
-
-        return self._at_once(("describe", volume_id, wish.options), volume_id, work)
+    def described(self, source: Source, wish: VolumeWish) -> Sequence[ImageStack | VoxelSource]:
+        """Return what the loader says about each volume that is there; nothing is decoded."""
+        return _awaited(request_described(self, self._place(source), wish), None)
 
     def _place(self, source: Source) -> VolumeId:
         self._prepare()
         return VolumeId(self.registry.to_id(source))
 
     def _load_modules(self, image_ids: Sequence[ImageId]) -> Sequence[Modules]:
-        def work(load: SharedLoad[Sequence[Modules]]) -> Sequence[Modules]:
-            memory = ImageMemory(None, self.settings)
-            with LoadContext(self, load, LoadOptions.of(), memory) as context:
-                return load_modules(self, image_ids, context)
-
         self._refuse_if_closed()
-        return self._at_once(("metadata", tuple(image_ids)), image_ids[0], work)
-
-    def _at_once(self, key: Hashable, identity: ImageId | VolumeId, work: Callable[[SharedLoad[T]], T]) -> T:
-        handle = self.desk.join_or_start(
-            key, identity, work, type=RequestType.INTERACTION, priority=0, lane=lane_of(identity)
-        )
-        return _awaited(handle, None)
+        return _awaited(request_modules(self, image_ids), None)
 
     def to_id(self, source: Source) -> str:
         """Return the id that a path or plain URL stands for; see `loadstone.to_id`."""
@@ -512,7 +490,7 @@ class Session:
         self.views.clear()
         self.stash.clear()
 
-    def _forked(self) -> None:
+    def forked(self) -> None:
         """Never be used in a forked child: threads, locks and sockets stay with the parent."""
         self._closed = self._inherited = True
         self.desk.orphan()
@@ -563,70 +541,6 @@ def _plugin_id(text: str) -> ImageId | None:
     return ImageId(text) if scheme_of(text) not in {None, "http", "https", "file"} else None
 
 
-def _image_request(
-    *,
-    scaled: bool = True,
-    dtype: npt.DTypeLike | None = None,
-    values: str | None = None,
-    options: Mapping[str, Hashable] | None = None,
-    type: RequestType = RequestType.INTERACTION,
-    priority: int = 0,
-    cache: bool = True,
-    reload: bool = False,
-    retrieve: RetrieveWish = None,
-) -> ImageRequest:
-    return {
-        "options": LoadOptions.of(scaled=scaled, dtype=dtype, values=values, extra=options),
-        "type": type,
-        "priority": priority,
-        "cache": cache,
-        "reload": reload,
-        "retrieve": retrieve,
-    }
-
-
-def _volume_request(
-    *,
-    geometry: GeometryPolicy | None = None,
-    errors: Literal["raise", "collect"] = "raise",
-    pinned: bool = False,
-    image_ids: Sequence[str] | None = None,
-    prefetch_metadata: bool = True,
-    writable: bool = False,
-    allocate: Allocation = "ram",
-    **keywords: Unpack[ImageKeywords],
-) -> VolumeRequest:
-    if errors not in {"raise", "collect"}:
-        raise LoadstoneError(f"errors={errors!r}", hint="Use 'raise' or 'collect'.")
-    if image_ids is not None and not image_ids:
-        raise LoadstoneError("image_ids is empty", hint="Name at least one image.")
-    if writable and pinned:
-        raise LoadstoneError(
-            "writable=True and pinned=True: what the session keeps is read-only", hint="Ask for one of them."
-        )
-    if allocate not in ZEROED:
-        raise LoadstoneError(f"allocate={allocate!r}", hint=f"Use one of {', '.join(map(repr, ZEROED))}.")
-    request = _image_request(**keywords)
-    wish = VolumeWish(
-        request["options"],
-        geometry or GeometryPolicy(),
-        None if image_ids is None else tuple(image_ids),
-        request["cache"] and not writable,
-        pinned,
-        errors == "collect",
-        writable,
-        prefetch_metadata=prefetch_metadata,
-        retrieve=request["retrieve"],
-        allocate=allocate,
-    )
-    return {
-        "wish": wish,
-        "type": request["type"],
-        "priority": request["priority"],
-        "reload": request["reload"],
-    }
-
-
 def _awaited(handle: LoadObject[T], progress: ProgressWish) -> T:
     """Wait on this thread; whatever interrupts the wait (Ctrl-C) cancels the load."""
     try:
@@ -641,44 +555,5 @@ def _awaited(handle: LoadObject[T], progress: ProgressWish) -> T:
         del handle  # the traceback leads here, and from here back to the error
 
 
-_sessions: weakref.WeakSet[Session] = weakref.WeakSet()
-_default_lock = threading.Lock()
-_default: Session | None = None
-
-
-def current_session() -> Session:
-    """Return the session that the calling worker works for, else the default one, made when first needed."""
-    load = current_load()
-    if load is not None:
-        return load.desk.session
-    global _default  # noqa: PLW0603 - the one default session of the process
-    if _default is None or _default.closed:
-        with _default_lock:
-            if _default is None or _default.closed:
-                _default = _new_default()
-    return _default
-
-
-def _new_default() -> Session:
-    settings = Settings.from_environment()
-    process = sys.modules.get("multiprocessing.process")
-    is_worker = process is not None and process.parent_process() is not None
-    return Session(settings.for_worker() if is_worker else settings)
-
-
-_inherited_sessions: list[Session] = []
-"""Those of the parent: kept, so that nothing of them is closed when they would be collected."""
-
-
-def _start_anew() -> None:
-    """Forget in a forked child what the parent's threads work on."""
-    global _default, _default_lock
-    _default, _default_lock = None, threading.Lock()
-    forget_strands()
-    for session in tuple(_sessions):
-        _inherited_sessions.append(session)
-        session._forked()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=wait_for_imports, after_in_child=_start_anew)
+sessions: weakref.WeakSet[Session] = weakref.WeakSet()
+"""Those of this process that are alive."""

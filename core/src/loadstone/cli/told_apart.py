@@ -17,7 +17,7 @@ __all__ = ["described_volumes", "is_volume"]
 
 def described_volumes(session: Session, source: str) -> list[ImageStack | VoxelSource]:
     """Return the loader's description of each volume that is there; nothing is decoded."""
-    return list(session._described(source, VolumeWish()))
+    return list(session.described(source, VolumeWish()))
 
 
 def is_volume(session: Session, source: str) -> bool:

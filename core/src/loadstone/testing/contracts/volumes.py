@@ -70,7 +70,7 @@ class VolumeLoaderContract(ArrayChecks, ErrorChecks, RemoteChecks, LeftoverCheck
     def test_describing_decodes_nothing(self, loadable: Subject, new_session: Callable[[], Session]) -> None:
         """`open` reads no voxels: they are for later, and their memory is the core's to allocate."""
         with new_session() as session, array_memory() as living:
-            described = session._described(loadable.id, VolumeWish())
+            described = session.described(loadable.id, VolumeWish())
             held = living() - session.cache.stats().kept
             nbytes = np.asarray(loadable.load(session)).nbytes
             del described
