@@ -37,8 +37,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Header", "PixelElement", "read_dataset", "read_header"]
 
-FIRST_BYTES: Final = 16384
+FIRST_BYTES: Final = 32768
 """Read at once; most headers of single frames are shorter."""
+_GROWTH: Final = 4
+"""How many times as much is read next where a header goes on without a value that is skipped."""
 
 _UNDEFINED: Final = 0xFFFFFFFF
 _META: Final = Struct("<HH2sH").unpack_from
@@ -160,6 +162,8 @@ def _walk(blob: Blob, window: bytes, position: int, *, implicit: bool) -> tuple[
         position, needed, pixels = walk(window, position, found, implicit=implicit)
         if pixels:
             return found, _pixel_element(pixels, base)
+        # What stands behind a large value is as short as any other header.
+        size = FIRST_BYTES if position > len(window) else _GROWTH * size
         base += position
         if base == blob.size:
             return found, None
@@ -169,7 +173,7 @@ def _walk(blob: Blob, window: bytes, position: int, *, implicit: bool) -> tuple[
             # What is left is no element: padding, or the beginning of one.
             raise _EndsEarlyError if window[position:].strip(b"\0") else UnusualHeaderError
         # Bounded by what is there, whatever length the header claims.
-        size = min(max(needed, 16 * size), blob.size - base)
+        size = min(max(needed, size), blob.size - base)
         window, position = blob.read(base, size), 0
         if len(window) < size:
             raise UnusualHeaderError

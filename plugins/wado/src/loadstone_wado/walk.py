@@ -59,6 +59,7 @@ _HAS_LONG_LENGTH: Final[Mapping[bytes, bool]] = {
     **dict.fromkeys(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split(), False),
     **dict.fromkeys(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split(), True),
 }
+_SHORT: Final = frozenset(vr for vr, is_long in _HAS_LONG_LENGTH.items() if not is_long)
 
 
 class UnusualHeaderError(Exception):
@@ -118,10 +119,14 @@ def walk(data: bytes, position: int, found: Found, *, implicit: bool) -> Step:
 
 def _walk_explicit(data: bytes, position: int, found: Found) -> Step:
     # The hot loop of all reading: no calls but the necessary ones, globals as locals.
-    unpack, has_long_length, wanted = _EXPLICIT, _HAS_LONG_LENGTH.get, _WANTED.get
+    unpack, has_long_length, short, known = _EXPLICIT, _HAS_LONG_LENGTH.get, _SHORT, _WANTED
     end = len(data)
-    while position + 12 <= end:
+    last = end - 12
+    while position <= last:
         key, vr, length = unpack(data, position)
+        if vr in short and key not in known:
+            position += 8 + length
+            continue
         long = has_long_length(vr)
         start = position + 8
         if long:
@@ -129,7 +134,7 @@ def _walk_explicit(data: bytes, position: int, found: Found) -> Step:
             start += 4
         elif long is None:
             raise UnusualHeaderError
-        tag = wanted(key)
+        tag = known.get(key)
         if length == UNDEFINED or tag == _IS_PIXELS:
             done = _special(data, position, (key, vr, start, length), found)
             if isinstance(done, tuple):
