@@ -189,6 +189,20 @@ class TestVolume:
             loadstone.load_image(f"dicomfile:{folder}/0.dcm?tile=0")
 
 
+def test_sheets_of_united_imaging(tmp_path: Path) -> None:
+    """They are told by the vendor's own attribute, and never stacked; of other vendors it means nothing."""
+    grid = {"ImageType": ["ORIGINAL", "PRIMARY", "M", "VFRAME"]}
+    for vendor in ("UIH", "ACME"):
+        sheets = [sheet(time, None, Manufacturer=vendor, **grid) for time in range(2)]
+        for each in sheets:
+            each.private_block(0x65, "Image Private Header", create=True).add_new(0x50, "DS", "5")
+        write(sheets, tmp_path / vendor)
+
+    with pytest.raises(GeometryError, match="CSA header of Siemens, which is missing"):
+        loadstone.load_volume(tmp_path / "UIH")
+    assert loadstone.load_volume(tmp_path / "ACME").shape[-2:] == (ACROSS * SIZE, ACROSS * SIZE)
+
+
 def test_json_has_the_header_inline() -> None:
     """DICOM JSON gives the same layout as the file."""
     attributes = sheet(0, header()).to_json_dict()

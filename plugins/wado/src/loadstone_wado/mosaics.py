@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from loadstone import MetadataError
 from loadstone_wado import tags
 from loadstone_wado.csa import csa_values
 from loadstone_wado.memo import Memo
@@ -94,10 +95,25 @@ class Mosaic:
 
 def is_mosaic(instance: Instance) -> bool:
     """Say whether an object is a sheet of tiles."""
-    return _ARE_MOSAICS.get(instance.elements, lambda elements: "MOSAIC" in elements.texts(tags.IMAGE_TYPE))
+    return _ARE_MOSAICS.get(instance.elements, _says_mosaic)
 
 
-_ARE_MOSAICS: Final = Memo[bool](tags.IMAGE_TYPE)
+def _says_mosaic(elements: Elements) -> bool:
+    return "MOSAIC" in elements.texts(tags.IMAGE_TYPE) or _is_grid_of_uih(elements)
+
+
+def _is_grid_of_uih(elements: Elements) -> bool:
+    """Say whether it is a sheet of United Imaging, which only its own attribute tells."""
+    if not elements.text(tags.MANUFACTURER).upper().startswith("UIH"):
+        return False
+    try:
+        return (elements.number(tags.UIH_NUMBER_OF_IMAGES_IN_GRID) or 0) > 1
+    except MetadataError:
+        # The same tag may be anything else: this one is no number.
+        return False
+
+
+_ARE_MOSAICS: Final = Memo[bool](tags.IMAGE_TYPE, tags.MANUFACTURER, tags.UIH_NUMBER_OF_IMAGES_IN_GRID)
 
 
 def mosaic_of(instance: Instance) -> Mosaic | None:

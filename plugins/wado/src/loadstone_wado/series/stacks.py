@@ -27,10 +27,11 @@ __all__ = ["stacks_of"]
 
 _MOSAIC = Finding(
     FindingKind.MOSAIC,
-    "each image is a mosaic, a sheet of tiles that are slices, and does not say how they lie on it "
-    "(its CSA header is missing or damaged)",
+    "each image is a mosaic, a sheet of tiles that are slices, and does not say how they lie on it: that "
+    "stands in the CSA header of Siemens, which is missing (as in XA and of other vendors), damaged, or has "
+    "them in another order",
 )
-"""About images with MOSAIC in their ImageType, as Siemens stores functional series."""
+"""About sheets of tiles, as Siemens and United Imaging store functional series, without their layout."""
 
 _OWN_SPACE = Finding(
     FindingKind.OWN_SPACE,
