@@ -257,7 +257,7 @@ class TestInLoads:
                 with context.reading():
                     return File()
 
-            if image_id.rest == "opens":
+            if image_id.rest.endswith("opens"):
                 context.source("file", open_file)
             else:
                 assert opening.wait(WAIT)
@@ -267,7 +267,7 @@ class TestInLoads:
             return flat(1)
 
         with make_session({"toy": load}, **{**settings, "host_permits": 2}) as session:
-            handles = [session.request_image(f"toy:{name}") for name in ("opens", "waits")]
+            handles = [session.request_image(f"toy:http://host/{name}") for name in ("opens", "waits")]
 
             assert [handle.exception(WAIT) for handle in handles] == [None, None]
 
