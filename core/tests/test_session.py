@@ -260,10 +260,12 @@ class TestProcess:
     """What happens at the ends of a process."""
 
     SCRIPT = """
-import sys, threading, time
+import signal, sys, threading, time
 import numpy as np
 import loadstone
 from loadstone import Image
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # where the tests run in the background it is ignored
 
 def slow(image_id, context):
     print("started", flush=True)
