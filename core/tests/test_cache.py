@@ -11,7 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, precondition, rule
 
-from core.tests.builders import WAIT
+from core.tests.builders import WAIT, until
 from loadstone.cache import Cache, Reservation
 from loadstone.errors import CacheFullError
 from loadstone.files import FileState
@@ -249,6 +249,26 @@ def test_a_file_of_the_same_size_and_time_is_still_another_one(tmp_path: Path) -
     other.replace(path)
 
     assert not state.current()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows tells no time of the last change of a file")
+def test_a_time_that_was_set_back_hides_nothing(tmp_path: Path) -> None:
+    """Written anew in place, with the size and the time of before, as archivers do: it is another file."""
+    path = tmp_path / "image"
+    path.write_bytes(b"old")
+    state, status = FileState.of(str(path)), path.stat()
+    until(
+        lambda: _written_back(path, status).st_ctime_ns != status.st_ctime_ns
+    )  # clocks tick in milliseconds
+
+    assert path.stat().st_mtime_ns == status.st_mtime_ns
+    assert not state.current()
+
+
+def _written_back(path: Path, status: os.stat_result) -> os.stat_result:
+    path.write_bytes(b"new")
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    return path.stat()
 
 
 def test_what_nobody_wants_any_more_is_not_kept() -> None:

@@ -58,8 +58,9 @@ def test_a_timeout_leaves_the_load_running() -> None:
     paused = Paused()
     with make_session({"paused": paused}) as session:
         handle = session.request_image("paused:1")
-        with pytest.raises(TimeoutError, match="paused:1"):
-            handle.result(0.01)
+        for seconds in (0.01, 0, -1, float("nan")):
+            with pytest.raises(TimeoutError, match="paused:1"):
+                handle.result(seconds)
         pending = repr(handle)
         paused.go.set()
 

@@ -6,9 +6,10 @@ import copy
 import pickle
 from typing import Any
 
+import numpy as np
 import pytest
 
-from core.tests.builders import Stack, make_session
+from core.tests.builders import Stack, flat, make_session
 from loadstone import (
     CacheFullError,
     DecodeError,
@@ -104,6 +105,18 @@ def test_the_volume_of_an_error_stays_in_its_process() -> None:
     assert caught.value.volume is not None
     assert (arrived.volume, arrived.missing) == (None, (1,))
     assert again(caught.value.volume.geometry) == caught.value.volume.geometry
+
+
+def test_an_image_arrives_read_only_and_without_its_header() -> None:
+    """Workers of a data loader send images back; what a header leads to stays where it is open."""
+    with make_session({"toy": lambda _, __: flat(3, header=lambda: {"open": True})}) as session:
+        image = session.load_image("toy:1")
+    arrived = again(image)
+
+    assert np.array_equal(arrived.pixels, image.pixels)
+    assert not arrived.pixels.flags.writeable
+    assert (arrived.image_id, arrived.plane, arrived.voi_lut) == ("toy:1", image.plane, image.voi_lut)
+    assert (image.header(), arrived.header()) == ({"open": True}, None)
 
 
 @pytest.mark.parametrize(

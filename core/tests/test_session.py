@@ -21,7 +21,8 @@ from loadstone.events import ImageLoaded
 from loadstone.stash import StashKey
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from typing import Any
 
     from loadstone import ImageId, LoadContext
 
@@ -265,7 +266,7 @@ import numpy as np
 import loadstone
 from loadstone import Image
 
-signal.signal(signal.SIGINT, signal.default_int_handler)  # where the tests run in the background it is ignored
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in the background
 
 def slow(image_id, context):
     print("started", flush=True)
@@ -323,3 +324,32 @@ except KeyboardInterrupt:
         assert (process.returncode, err) == (0, "")
         assert "cancelled" in out
         assert "interrupted" in out
+
+
+@pytest.mark.parametrize(
+    "keywords", [{"type": "INTERACTION"}, {"type": 0}, {"priority": "high"}, {"options": 5}, {"dtype": "x"}]
+)
+def test_keywords_that_make_no_sense_are_refused_at_once(keywords: dict[str, Any]) -> None:
+    """Whether the image is cached or not, and before anything is queued."""
+    with make_session() as session:
+        for _ in range(2):
+            with pytest.raises(LoadstoneError, match=next(iter(keywords))):
+                _ = session.request_image("number:1", **keywords)
+            session.load_image("number:1")
+        with pytest.raises(LoadstoneError, match=next(iter(keywords))):
+            _ = session.request_volume("all", image_ids=["number:1"], **keywords)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda session: session.create_local_image(np.zeros((2, 2))),
+        lambda session: session.create_local_volume(np.zeros((2, 2, 2))),
+    ],
+)
+def test_nothing_is_made_in_a_closed_session(make: Callable[[Session], object]) -> None:
+    """It could not be kept, nor found by its id."""
+    session = make_session()
+    session.close()
+    with pytest.raises(LoadstoneError, match="closed"):
+        make(session)

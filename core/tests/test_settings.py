@@ -54,6 +54,16 @@ def test_settings_are_frozen_values_that_pickle() -> None:
         settings.cache_bytes = 6  # type: ignore[misc] # what is tested
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("cache_bytes", "2GiB"), ("cache_bytes", 1.5), ("attempts", True), ("proxy", 5), ("stall_seconds", "1")],
+)
+def test_a_value_is_of_the_kind_of_its_setting(name: str, value: object) -> None:
+    """A text where a number belongs is refused at once, not at the first load."""
+    with pytest.raises(LoadstoneError, match=name):
+        Settings(**{name: value})  # type: ignore[arg-type] # what is tested
+
+
 def test_a_session_takes_settings_and_single_changes() -> None:
     """Overrides apply on top of given settings, or of the environment."""
     with Session(Settings(cache_bytes=500), host_permits=2) as session:

@@ -14,8 +14,8 @@ class FileState:
 
     path: str
     """Its path."""
-    signature: tuple[int, int, int]
-    """Size, modification time in ns, inode."""
+    signature: tuple[int, int, int, int]
+    """Size, modification time in ns, inode, time of its last change in ns, which nobody can set back."""
 
     @classmethod
     def of(cls, path: str, status: os.stat_result | None = None) -> FileState:
@@ -35,5 +35,5 @@ class FileState:
             return False
 
 
-def _signature(status: os.stat_result) -> tuple[int, int, int]:
-    return status.st_size, status.st_mtime_ns, status.st_ino
+def _signature(status: os.stat_result) -> tuple[int, int, int, int]:
+    return status.st_size, status.st_mtime_ns, status.st_ino, status.st_ctime_ns

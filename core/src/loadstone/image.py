@@ -56,6 +56,10 @@ class Timings:
     """From the start of the load to the finished image, without the time spent queued."""
 
 
+def _no_header() -> None:
+    """Say that there is no header."""
+
+
 @dataclass(frozen=True, eq=False)
 class Image:
     """
@@ -98,7 +102,7 @@ class Image:
     """Who made it."""
     timings: Timings = field(default_factory=Timings)
     """Where the time went."""
-    header: Callable[[], Any] = field(default=lambda: None, repr=False)
+    header: Callable[[], Any] = field(default=_no_header, repr=False)
     """Gives the header that the loader read (a pydicom Dataset, a nibabel header), or None."""
 
     @property
@@ -135,6 +139,15 @@ class Image:
     def windows(self) -> tuple[Window, ...]:
         """The windows that came with the image, in modality values."""
         return self.voi_lut.windows
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the header behind: it may lead to an open file."""
+        return {**self.__dict__, "header": _no_header}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Keep the pixels read-only."""
+        pixels: Any = state["pixels"]
+        self.__dict__.update(state, pixels=np.asarray(memoryview(pixels).toreadonly()))
 
     def padding_mask(self) -> npt.NDArray[np.bool_]:
         """

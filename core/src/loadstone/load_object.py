@@ -136,7 +136,7 @@ class LoadObject(Generic[T]):
         with self._changed:
             while not (self._settled or news()):
                 left = None if deadline is None else deadline - time.monotonic()
-                if left is not None and left <= 0:
+                if left is not None and not left > 0:  # nan would be no deadline at all
                     raise TimeoutError(f"{shown(self.id)} is not loaded yet")
                 self._changed.wait(left)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ import numpy.typing as npt
 from loadstone.errors import LoadstoneError, UnsupportedError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Hashable, Mapping
+    from collections.abc import Collection, Hashable
 
 __all__ = ["LoadOptions"]
 
@@ -50,6 +51,8 @@ class LoadOptions:
             return _DEFAULT
         if not scaled and values is not None:
             raise LoadstoneError(f"values={values!r} needs scaled=True")
+        if not isinstance(extra, Mapping | None):
+            raise LoadstoneError(f"options={extra!r} is no mapping of names to values")
         wanted = None if dtype is None else _number_type(dtype)
         options = cls(scaled, wanted, values, tuple(sorted((extra or {}).items())))
         try:

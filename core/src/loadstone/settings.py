@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from loadstone.errors import LoadstoneError
 
@@ -105,7 +105,9 @@ class Settings:
     def __post_init__(self) -> None:
         """Refuse what makes no sense, with the name of the field."""
         for each in fields(self):
-            value = getattr(self, each.name)
+            value, kinds = getattr(self, each.name), _KINDS[str(each.type)]
+            if not isinstance(value, kinds) or isinstance(value, bool):
+                raise LoadstoneError(f"the setting {each.name}={value!r} is no {each.type}")
             if isinstance(value, str):
                 continue
             if not value >= 0 or (value == 0 and each.name not in _MAY_BE_ZERO):
@@ -144,6 +146,9 @@ class Settings:
                 values[each.name] = _parsed(name, environment[name], str(each.type))
         return cls(**(values | overrides))
 
+
+_KINDS: Final[Mapping[str, tuple[type, ...]]] = {"str": (str,), "int": (int,), "float": (int, float)}
+"""What a field may be, by its annotation."""
 
 _MAY_BE_ZERO = frozenset(
     {
