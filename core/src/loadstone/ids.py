@@ -102,6 +102,8 @@ class LoadId(str):  # noqa: SLOT000 - its parts are cached in its dictionary
         """
         rest = self.rest
         selection: dict[str, str] = {}
+        if "=" not in rest:
+            return rest, selection
         while (found := _SELECTION.search(rest)) and found[1] in names and found[1] not in selection:
             selection[found[1]] = found[2]
             rest = rest[: found.start()]

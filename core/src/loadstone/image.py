@@ -98,9 +98,9 @@ class Image:
     """The id that was asked for."""
     scaled: bool = False
     """Whether slope and intercept are applied to `pixels`."""
-    loader: LoaderInfo = field(default_factory=LoaderInfo)
+    loader: LoaderInfo = LoaderInfo()
     """Who made it."""
-    timings: Timings = field(default_factory=Timings)
+    timings: Timings = Timings()
     """Where the time went."""
     header: Callable[[], Any] = field(default=_no_header, repr=False)
     """Gives the header that the loader read (a pydicom Dataset, a nibabel header), or None."""

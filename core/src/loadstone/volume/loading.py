@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from loadstone.boundary import typed_error
@@ -240,7 +241,10 @@ class VolumeLoading:
         else:
             modules = _with_sizes(ids, load_modules(self.session, ids, context), images)
         modules = self.session.metadata.overriding(ids, modules)
-        return plan_of_stack(chosen, modules, self.wish.options, self.wish.policy)
+        # The ids with what was parsed of them: each is needed again for its pixels.
+        return plan_of_stack(
+            replace(chosen, image_ids=tuple(ids)), modules, self.wish.options, self.wish.policy
+        )
 
     def _refuse_unknown_options(self, chosen: ImageStack | VoxelSource) -> None:
         registry = self.session.registry

@@ -55,20 +55,31 @@ def read_headers(paths: Sequence[str], context: LoadContext) -> Iterator[Found]:
         If nobody waits for it any more.
     """
     known = known_objects(context)
-    slow = 0
-    for number, path in enumerate(paths, 1):
-        started, computed = time.perf_counter(), time.thread_time()
-        yield from _read([path], known, context)
-        taken = time.perf_counter() - started
-        waited = taken - (time.thread_time() - computed)
-        slow += waited > max(SLOW_SECONDS, MOSTLY * taken)
-        if number % TRIAL:
-            continue
-        # A busy machine makes one of these files wait, a slow disk all.
-        if 2 * slow > TRIAL:
-            yield from _read_side_by_side(paths[number:], known, context)
+    position = 0
+    while position < len(paths):
+        piece = paths[position : position + TRIAL]
+        position += len(piece)
+        found, is_slow = _timed(piece, known, context)
+        yield from found
+        if is_slow:
+            yield from _read_side_by_side(paths[position:], known, context)
             return
-        slow = 0
+
+
+def _timed(
+    paths: Sequence[str], known: Mapping[str, StoredObject], context: LoadContext
+) -> tuple[list[Found], bool]:
+    """Read some headers, and say whether most of them had to be waited for; a busy machine delays a few."""
+    found: list[Found] = []
+    slow = 0
+    started, computed = time.perf_counter(), time.thread_time()
+    for path in paths:
+        begun = time.perf_counter()
+        found += _read([path], known, context)
+        slow += time.perf_counter() - begun > SLOW_SECONDS
+    taken = time.perf_counter() - started
+    waited = taken - (time.thread_time() - computed)
+    return found, 2 * slow > len(paths) and waited > MOSTLY * taken
 
 
 def _read_side_by_side(
