@@ -165,6 +165,14 @@ def test_analyze_is_given_to_nibabel_without_a_place(session: Session, tmp_path:
     np.testing.assert_allclose(image.header.get_zooms(), np.linalg.norm(AFFINE[:3, :3], axis=0), rtol=1e-6)
 
 
+def test_both_names_of_a_pair_are_one_image(session: Session, tmp_path: Path) -> None:
+    """What was loaded by the name of one file is there by the name of the other."""
+    image_id = written(tmp_path, *pair())
+    first = session.load_image(f"{image_id}?frame=1")
+
+    assert session.load_image(f"{image_id.replace('.hdr', '.img')}?frame=1") is first
+
+
 def test_the_factor_that_spm_keeps_in_an_analyze_header_is_applied(session: Session, tmp_path: Path) -> None:
     """As nibabel applies it; the report says so."""
     volume_id = written(tmp_path, *analyze(factor=0.5))

@@ -12,13 +12,14 @@ import itertools
 from typing import TYPE_CHECKING, Final
 
 from loadstone.errors import InvalidIdError
+from loadstone_nifti.pairs import name_of_pair
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from loadstone.ids import LoadId
 
-__all__ = ["SELECTIONS", "locator_of", "slice_ids", "slice_index"]
+__all__ = ["SELECTIONS", "canonical", "locator_of", "slice_ids", "slice_index"]
 
 SELECTIONS: Final = ("frame", "time", "vector", "u", "w")
 """Names of the selections along the third axis, the fourth, …"""
@@ -27,6 +28,29 @@ SELECTIONS: Final = ("frame", "time", "vector", "u", "w")
 def locator_of(load_id: LoadId) -> tuple[str, Mapping[str, str]]:
     """Return the path or URL of an id, literally, and its selections."""
     return load_id.selections(*SELECTIONS)
+
+
+def canonical(load_id: LoadId) -> str:
+    """
+    Name a slice in one way: by the header of its pair, its selections in their order and without zeros.
+
+    A frame that is left out stays so: where a file has several, that is an error.
+
+    Raises
+    ------
+    InvalidIdError
+        If a selection is no number.
+
+    Examples
+    --------
+    >>> from loadstone import ImageId
+    >>> canonical(ImageId("nifti:/data/bold.img?time=0&frame=3"))
+    '/data/bold.hdr frame=3'
+    """
+    locator, chosen = locator_of(load_id)
+    numbers = [(name, load_id.number(name, chosen[name], least=0)) for name in SELECTIONS if name in chosen]
+    named = [f"{name}={number}" for name, number in numbers if number or name == "frame"]
+    return " ".join((name_of_pair(locator), *named))
 
 
 def slice_index(load_id: LoadId, dims: tuple[int, ...]) -> tuple[int, int]:

@@ -13,7 +13,7 @@ from typing import Final
 from loadstone.errors import FetchError
 from loadstone.ids import path_of
 
-__all__ = ["is_url", "pair_of"]
+__all__ = ["is_url", "name_of_pair", "pair_of"]
 
 _HALF: Final = re.compile(r"(.*\.)(hdr|img)((?:\.gz)?)((?:\?.*)?)", re.DOTALL | re.IGNORECASE)
 _OTHER: Final = {"hdr": "img", "img": "hdr", "HDR": "IMG", "IMG": "HDR"}
@@ -45,16 +45,42 @@ def pair_of(locator: str) -> tuple[str, str | None]:
     >>> pair_of("/data/t1.nii.gz")
     ('/data/t1.nii.gz', None)
     """
-    found = _HALF.fullmatch(locator)
-    if found is None or (found[4] and not is_url(locator)):
+    found = _half(locator)
+    if found is None:
         return locator, None
     stem, half, compressed, query = found.groups()
-    name = stem + _OTHER.get(half, _OTHER[half.lower()])
+    name = _other_name(stem, half)
     if is_url(locator):
         other = name + compressed + query
     else:
         other = _existing([name + compressed, name + ("" if compressed else ".gz")], half.lower())
     return (locator, other) if half.lower() == "hdr" else (other, locator)
+
+
+def name_of_pair(locator: str) -> str:
+    """
+    Return one name for both files of a pair, and any other locator as it is; nothing is looked at.
+
+    Examples
+    --------
+    >>> name_of_pair("/data/t1.img"), name_of_pair("/data/t1.hdr"), name_of_pair("/data/t1.nii")
+    ('/data/t1.hdr', '/data/t1.hdr', '/data/t1.nii')
+    """
+    found = _half(locator)
+    if found is None or found[2].lower() == "hdr":
+        return locator
+    stem, half, compressed, query = found.groups()
+    return _other_name(stem, half) + compressed + query
+
+
+def _half(locator: str) -> re.Match[str] | None:
+    """Return stem, half, compression and query of one file of a pair."""
+    found = _HALF.fullmatch(locator)
+    return None if found is None or (found[4] and not is_url(locator)) else found
+
+
+def _other_name(stem: str, half: str) -> str:
+    return stem + _OTHER.get(half, _OTHER[half.lower()])
 
 
 def _existing(candidates: list[str], half: str) -> str:

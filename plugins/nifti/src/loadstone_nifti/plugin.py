@@ -30,6 +30,12 @@ def _describe(image_ids: Sequence[ImageId], context: LoadContext) -> Mapping[Ima
     return describe(image_ids, context)
 
 
+def _canonical(image_id: ImageId) -> str:
+    from loadstone_nifti.ids import canonical
+
+    return canonical(image_id)
+
+
 def _open(volume_id: VolumeId, context: LoadContext) -> Iterable[VoxelSource]:
     from loadstone_nifti.volumes import open_volume
 
@@ -40,7 +46,16 @@ def _open(volume_id: VolumeId, context: LoadContext) -> Iterable[VoxelSource]:
 def loadstone_image_loaders() -> Iterable[ImageLoader]:
     """Claim ``nifti:`` for slices."""
     summary = "a slice of a NIfTI file: nifti:<path or URL>?frame=k, k from 0"
-    return [ImageLoader("nifti", load=_load, metadata=_describe, options=_OPTIONS, summary=summary)]
+    return [
+        ImageLoader(
+            "nifti",
+            load=_load,
+            metadata=_describe,
+            canonical=_canonical,
+            options=_OPTIONS,
+            summary=summary,
+        )
+    ]
 
 
 @hookimpl
