@@ -146,6 +146,9 @@ class LoadContext:
         What the caller asked for beside the id.
     retrieve : RetrieveOptions
         How good the image has to be: in a progressive load not every stage needs the final one.
+    resumes : bool
+        Whether an earlier attempt has brought a part of the volume: then only what is asked for is to be
+        fetched, even where fetching all of a series would take fewer requests.
     """
 
     def __init__(
@@ -157,10 +160,12 @@ class LoadContext:
         *,
         anew: bool = False,
         charged: bool = True,
+        resumes: bool = False,
     ) -> None:
         self.session = session
         self.options = options
         self.retrieve = FINAL
+        self.resumes = resumes
         self._load = load
         self._memory = memory
         self._held = HeldSources(session.sources, anew=anew, charged=charged)

@@ -101,7 +101,10 @@ def complete_volume(
         assembly = volume._assembly
         with assembly.filled_by(load):
             if assembly.missing:
-                fill_volume(volume, load, LoadContext(session, load, assembly.options, assembly))
+                resumes = assembly.done > 0
+                fill_volume(
+                    volume, load, LoadContext(session, load, assembly.options, assembly, resumes=resumes)
+                )
         return volume
 
     return session.desk.join_or_start(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import pytest
 
-from loadstone import FetchError, GeometryPolicy, LoadstoneError, Progress, Session
+from loadstone import FetchError, GeometryPolicy, LoadCancelled, LoadstoneError, Progress, Session
 from loadstone.errors import IntegrityError
 from loadstone.events import VolumeModified
 from loadstone.testing.faults import Answer, FaultServer
@@ -30,6 +30,8 @@ from plugins.wado.tests.studies import (
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
+
+    from loadstone import LoadObject, Volume
 
 NO_SERIES = frozenset({AcceptKind.DICOM, AcceptKind.ANYTHING})
 COUNT = 6
@@ -310,6 +312,32 @@ def test_cancelling_ends_the_requests() -> None:
 
     assert time.monotonic() - started < 3
     assert frames < 40
+
+
+def test_what_arrived_before_a_cancel_is_not_asked_for_again() -> None:
+    """However much is missing: each of those frames by itself, and not the whole series once more."""
+    arrived: list[int] = []
+    found: list[LoadObject[Volume]] = []
+    asked_for = threading.Event()
+
+    def cancel(event: VolumeModified) -> None:
+        arrived.extend(event.indices)
+        asked_for.wait()
+        found[0].cancel()
+
+    with serving(ct_series(12)) as server, Session() as session, session.subscribe(VolumeModified, cancel):
+        found.append(session.request_volume(volume_id(server)))
+        volume = next(found[0].partials())
+        asked_for.set()
+        with pytest.raises(LoadCancelled):
+            found[0].result()
+        volume.load()
+        frames = asked(server)[2:]
+
+    assert np.array_equal(volume.array, modality_values(12))
+    assert 0 < len(frames) < 12
+    assert sorted(arrived) == list(range(12))
+    assert set(frames) == {f"/instances/{uid(k)}/frames/1" for k in arrived[-len(frames) :]}
 
 
 def test_progress_in_bytes() -> None:

@@ -66,7 +66,7 @@ def load_many(image_ids: Sequence[ImageId], context: LoadContext) -> Iterator[_A
 def _worth_streaming(wanted: Wanted, context: LoadContext) -> str:
     """Return the URL of the instance or series of which most is wanted; empty if there is none."""
     url = wanted.url
-    if len(wanted) < _AT_LEAST or not _is_fresh(wanted, context):
+    if context.resumes or len(wanted) < _AT_LEAST or not _is_fresh(wanted, context):
         return ""
     if len(wanted.instances) == 1:
         frames = instance_at(url, context).number_of_frames
