@@ -24,6 +24,16 @@ def test_where_it_is_asked_for(uri: str, expected: str) -> None:
     assert bulk_data_urls(uri, f"{INSTANCE}/metadata", ROOT) == (expected,)
 
 
+def test_an_address_below_the_same_path_is_grafted() -> None:
+    """Not all servers keep bulk data below a study: the path of the root will do."""
+    root = "https://pacs.example.org/dicom-web"
+    found = bulk_data_urls("http://10.0.0.7:8042/dicom-web/bulk/7?x=1", f"{root}/studies/1/metadata", root)
+
+    assert found == (f"{root}/bulk/7?x=1",)
+    with pytest.raises(SecurityError):
+        bulk_data_urls("http://10.0.0.7:8042/dicom-website/bulk/7", f"{root}/studies/1/metadata", root)
+
+
 def test_relative_addresses() -> None:
     """Relative addresses are of the metadata, or else of the root."""
     found = bulk_data_urls("bulkdata/00281201", f"{INSTANCE}/metadata", ROOT)

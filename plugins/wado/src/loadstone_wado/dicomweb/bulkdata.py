@@ -30,8 +30,8 @@ def bulk_data_urls(uri: str, metadata_url: str, root: str, *, policy: str = "reb
     """
     Return where the data behind a BulkDataURI is asked for, in turn: always at the origin of `root`.
 
-    Servers behind a proxy name the address that they know themselves by: its path below ``/studies/`` is
-    grafted onto the root that the user gave.
+    Servers behind a proxy name the address that they know themselves by: its path below ``/studies/``, or
+    below the path of the root where it is the same, is grafted onto the root that the user gave.
 
     Parameters
     ----------
@@ -48,21 +48,29 @@ def bulk_data_urls(uri: str, metadata_url: str, root: str, *, policy: str = "reb
     Raises
     ------
     SecurityError
-        If it leads to another origin and not to a study, or must not be grafted.
+        If it leads to another origin and to nothing of the service, or must not be grafted.
     """
     url = urljoin(metadata_url, uri)
     parts = urlsplit(url)
     if parts.scheme in {"http", "https"} and origin_of(url) == origin_of(root):
         is_relative = not urlsplit(uri).scheme and not uri.startswith("/")
         return (url, f"{root}/{uri}") if is_relative else (url,)
-    _, studies, path = parts.path.partition("/studies/")
-    if not studies or policy == "refuse":
+    below = _below_the_root(parts.path, urlsplit(root).path)
+    if not below or policy == "refuse":
         raise SecurityError(
             "bulk data lies at another origin",
             source=redact(url),
             hint="It is not fetched: the address came from the server, not from you.",
         )
-    return (f"{root}/studies/{path}" + (f"?{parts.query}" if parts.query else ""),)
+    return (f"{root}{below}" + (f"?{parts.query}" if parts.query else ""),)
+
+
+def _below_the_root(path: str, root: str) -> str:
+    """Return the part of a foreign path that names something of the service; empty if nothing says so."""
+    _, studies, rest = path.partition("/studies/")
+    if studies:
+        return studies + rest
+    return path.removeprefix(root) if root and path.startswith(f"{root}/") else ""
 
 
 def fetch_bulk_data(urls: Sequence[str], root: str, session: Session) -> bytes:
