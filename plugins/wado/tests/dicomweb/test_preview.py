@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import imagecodecs
 import numpy as np
 import pytest
 
-from loadstone import FetchError, InvalidIdError, LimitError, Quality, Session, Window
+from loadstone import FetchError, InvalidIdError, LimitError, LoadstoneError, Quality, Session, Window
 from loadstone.testing.faults import Answer, FaultServer
 from loadstone_wado import DicomWeb
 from loadstone_wado.server import DicomWebServer
@@ -149,6 +150,20 @@ def test_no_credentials() -> None:
             shown(server)
 
         assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [{"window": (40, 0)}, {"window": (math.nan, 1)}, {"window": Window(1, 0.5)}, {"size": (0, 5)}],
+)
+def test_an_impossible_picture(asked: dict[str, Any]) -> None:
+    """A window or a size that nothing can have is refused before anything is sent."""
+    with FaultServer() as server, Session() as session:
+        web = DicomWeb(server.url("/dw"), session)
+        with pytest.raises(LoadstoneError, match="impossible"):
+            web.rendered(f"wadors:{web.url}{instance_path(1)}/frames/1", **asked)
+
+        assert server.requests == []
 
 
 def test_a_huge_picture() -> None:

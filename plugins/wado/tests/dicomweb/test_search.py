@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 import pytest
@@ -183,6 +183,13 @@ def test_filters() -> None:
         ("includefield", "00081030"),
         ("fuzzymatching", "true"),
     ]
+
+
+@pytest.mark.parametrize("wrong", [None, [1, 2], b"CT"])
+def test_a_value_of_no_kind(wrong: Any) -> None:
+    """What no search can ask for is refused before anything is sent."""
+    with pytest.raises(LoadstoneError, match="Modality"):
+        parameters({"Modality": wrong})
 
 
 def test_an_unknown_attribute() -> None:

@@ -201,7 +201,7 @@ class DicomWeb:
         InvalidIdError
             If the id is no frame of a DICOMweb service.
         LoadstoneError
-            If there is neither a picture nor the frame.
+            If window or size are impossible, or there is neither a picture nor the frame.
         """
         return preview(ImageId(image_id), self.session, thumbnail=thumbnail, window=window, size=size)
 

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from io import BytesIO
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode
 
-from loadstone import DecodeError, FetchError, Image, IntegrityError, Quality, RequestType, Window
+from loadstone import (
+    DecodeError,
+    FetchError,
+    Image,
+    IntegrityError,
+    LoadstoneError,
+    MetadataError,
+    Quality,
+    RequestType,
+    Window,
+)
 from loadstone.metadata import VoiLut
 from loadstone.transport import redact
 from loadstone_wado.dicomweb.answers import refuse_text
@@ -72,14 +83,27 @@ def _query(url: RsUrl, window: Window | tuple[float, float] | None, size: tuple[
     """Return the parameters of a picture (DICOM PS3.18 8.3.5.1)."""
     asked = {}
     if window is not None:
-        chosen = window if isinstance(window, Window) else Window(*window)
+        chosen = _possible(window)
         function = chosen.function.lower().replace("_", "-")
         asked["window"] = f"{chosen.center:g},{chosen.width:g},{function}"
     if size is not None:
+        if min(size) < 1:
+            raise LoadstoneError(f"a picture of {size[0]} columns and {size[1]} rows is impossible")
         asked["viewport"] = f"{size[0]},{size[1]}"
     if not asked:
         return url.query
     return f"{url.query}{'&' if url.query else '?'}{urlencode(asked, safe=',')}"
+
+
+def _possible(window: Window | tuple[float, float]) -> Window:
+    """Return the window that is asked for; as for `Image.display`, one that is narrower than 1 is exact."""
+    if not isinstance(window, Window):
+        center, width = window
+        window = Window(center, width, function="LINEAR" if width >= 1 else "LINEAR_EXACT")
+    least = 1 if window.function == "LINEAR" else 0
+    if not math.isfinite(window.center) or not least <= window.width < math.inf or not window.width:
+        raise MetadataError(f"the window with center {window.center} and width {window.width} is impossible")
+    return window
 
 
 def _fetched(target: str, url: RsUrl, session: Session) -> npt.NDArray[np.uint8]:

@@ -53,8 +53,10 @@ def parameters(
     ------
     InvalidIdError
         If there is no such attribute.
+    LoadstoneError
+        If a value is of no kind that can be asked for.
     """
-    asked = [(_attribute(name), _value(value)) for name, value in filters.items()]
+    asked = [(_attribute(name), _value(name, value)) for name, value in filters.items()]
     asked += [("includefield", name if name == "all" else _attribute(name)) for name in include]
     return asked + [("fuzzymatching", "true")] * fuzzy
 
@@ -75,12 +77,18 @@ def _keyword_or_tag(name: str) -> str:
     raise InvalidIdError(f"{name!r} is no DICOM attribute", hint=meant)
 
 
-def _value(value: Filter) -> str:
+def _value(name: str, value: Filter) -> str:
     if isinstance(value, dt.date):
         return f"{value:%Y%m%d}"
     if isinstance(value, str | int | float):
         return str(value)
-    return ",".join(value)
+    try:
+        return ",".join(value)
+    except TypeError as error:
+        raise LoadstoneError(
+            f"the filter {name} cannot be {value!r}",
+            hint="Give text, a number, a day, a range of days as text, or several UIDs.",
+        ) from error
 
 
 def search(
