@@ -105,8 +105,8 @@ class Settings:
     def __post_init__(self) -> None:
         """Refuse what makes no sense, with the name of the field."""
         for each in fields(self):
-            value, kinds = getattr(self, each.name), _KINDS[str(each.type)]
-            if not isinstance(value, kinds) or isinstance(value, bool):
+            value: Any = getattr(self, each.name)
+            if not isinstance(value, _KINDS[str(each.type)]) or isinstance(value, bool):
                 raise LoadstoneError(f"the setting {each.name}={value!r} is no {each.type}")
             if isinstance(value, str):
                 continue
