@@ -105,8 +105,9 @@ class Settings:
     def __post_init__(self) -> None:
         """Refuse what makes no sense, with the name of the field."""
         for each in fields(self):
-            value: Any = getattr(self, each.name)
-            if not isinstance(value, _KINDS[str(each.type)]) or isinstance(value, bool):
+            value = getattr(self, each.name)
+            fits = isinstance(value, _KINDS[str(each.type)]) and not isinstance(value, bool)
+            if not fits:
                 raise LoadstoneError(f"the setting {each.name}={value!r} is no {each.type}")
             if isinstance(value, str):
                 continue
