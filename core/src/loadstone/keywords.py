@@ -136,8 +136,8 @@ def to_volume_request(
     """
     if errors not in {"raise", "collect"}:
         raise LoadstoneError(f"errors={errors!r}", hint="Use 'raise' or 'collect'.")
-    if image_ids is not None and not image_ids:
-        raise LoadstoneError("image_ids is empty", hint="Name at least one image.")
+    if image_ids is not None:
+        _check_names(image_ids)
     if writable and pinned:
         raise LoadstoneError(
             "writable=True and pinned=True: what the session keeps is read-only", hint="Ask for one of them."
@@ -163,3 +163,14 @@ def to_volume_request(
         "priority": request["priority"],
         "reload": request["reload"],
     }
+
+
+def _check_names(image_ids: Sequence[str]) -> None:
+    if not image_ids:
+        raise LoadstoneError("image_ids is empty", hint="Name at least one image.")
+    # An image has one place in a volume: loaded for the first, it would never come to the second.
+    repeated = len(image_ids) - len(set(image_ids))
+    if repeated:
+        raise LoadstoneError(
+            f"image_ids names {repeated} of its {len(image_ids)} images again", hint="Name each image once."
+        )

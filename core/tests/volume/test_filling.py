@@ -748,6 +748,11 @@ class TestWhatCannotBe:
         with make_session() as session, pytest.raises(LoadstoneError, match="image_ids is empty"):
             _ = session.request_volume("streaming:a", image_ids=[])
 
+    def test_an_image_twice(self) -> None:
+        """It has one place in the volume, and would never come to the other."""
+        with make_session() as session, pytest.raises(LoadstoneError, match="1 of its 3 images again"):
+            _ = session.request_volume("streaming:a", image_ids=["a:1", "a:2", "a:1"])
+
     def test_ids_of_several_schemes(self) -> None:
         """One volume comes from one loader."""
         with (
