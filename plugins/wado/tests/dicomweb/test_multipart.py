@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 from io import BytesIO
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from loadstone import IntegrityError, LimitError, Settings
-from loadstone_wado.dicomweb.multipart import Part, parts_of
+from loadstone_wado.dicomweb.multipart import Part, Received, parts_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 SETTINGS = Settings()
 BOUNDARY = "b'+-=dary"
@@ -45,8 +48,8 @@ def multipart(
     return bytes(text) + (b"\r\n--" + BOUNDARY.encode() + b"--\r\n" if ends else b"\r\n")
 
 
-def parsed(body: bytes | BytesIO, content_type: str = TYPE, **settings: Any) -> list[Part]:
-    stream = body if isinstance(body, BytesIO) else BytesIO(body)
+def parsed(body: bytes | BytesIO | Received, content_type: str = TYPE, **settings: Any) -> list[Part]:
+    stream = BytesIO(body) if isinstance(body, bytes) else body
     return list(parts_of(stream, content_type, SETTINGS.replace(**settings), source="http://h/x"))
 
 
@@ -82,16 +85,20 @@ def test_any_parts_in_any_pieces(bodies: list[bytes], form: dict[str, Any], size
     text = multipart(bodies, **form)
 
     assert bodies_of(parsed(Dripping(text, sizes))) == bodies
+    assert bodies_of(parsed(Received(text))) == bodies
 
 
+@pytest.mark.parametrize("kind", [BytesIO, Received])
 @given(bodies=BODIES, lengths=st.booleans(), data=st.data())
-def test_truncation_is_never_silent(bodies: list[bytes], lengths: bool, data: st.DataObject) -> None:
+def test_truncation_is_never_silent(
+    kind: Callable[[bytes], BytesIO | Received], bodies: list[bytes], lengths: bool, data: st.DataObject
+) -> None:
     """Cut anywhere, an answer gives whole parts and then an error, or all of them."""
     text = multipart(bodies, lengths=lengths)
     cut = data.draw(st.integers(0, len(text) - 1))
     found: list[bytes] = []
     try:
-        for part in parts_of(BytesIO(text[:cut]), TYPE, SETTINGS, source="x"):
+        for part in parts_of(kind(text[:cut]), TYPE, SETTINGS, source="x"):
             found.append(bytes(part.body))  # noqa: PERF401 - what came before the error counts
     except IntegrityError:
         complete = False
@@ -140,6 +147,13 @@ def test_a_large_part() -> None:
 
     assert bodies_of(parsed(multipart([body, b"x", body]))) == [body, b"x", body]
     assert bodies_of(parsed(multipart([body, b"x", body], lengths=False))) == [body, b"x", body]
+
+
+def test_parts_of_a_body_that_is_there_are_not_copied() -> None:
+    """What was received as a whole is not copied once more for its parts."""
+    text = multipart([bytes(100_000), b"x"])
+
+    assert [part.body.obj is text for part in parsed(Received(text))] == [True, True]
 
 
 def test_headers_of_a_part() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from io import BytesIO
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urljoin, urlsplit
 
@@ -10,7 +9,7 @@ from loadstone import FetchError, SecurityError
 from loadstone.transport import origin_of, redact
 from loadstone_wado.dicomweb.answers import refuse_text
 from loadstone_wado.dicomweb.ladder import BULK, climb
-from loadstone_wado.dicomweb.multipart import parts_of
+from loadstone_wado.dicomweb.multipart import Received, parts_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -102,5 +101,5 @@ def _fetched(url: str, root: str, session: Session) -> bytes:
     )
     refuse_text(answer)
     content_type = answer.headers.get("Content-Type", "")
-    parts = parts_of(BytesIO(answer.body), content_type, session.settings, source=redact(answer.url))
+    parts = parts_of(Received(answer.body), content_type, session.settings, source=redact(answer.url))
     return b"".join(part.body for part in parts)

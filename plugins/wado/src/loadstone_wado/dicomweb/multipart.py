@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from loadstone import Settings
 
-__all__ = ["OpenPart", "Part", "Readable", "header_fields", "open_parts", "parts_of"]
+__all__ = ["OpenPart", "Part", "Readable", "Received", "header_fields", "open_parts", "parts_of"]
 
 PIECE: Final = 256 * 1024
 """Bytes that are read at a time where the length of the body is not known."""
@@ -31,7 +31,7 @@ MAX_PADDING: Final = 256
 
 
 class Readable(Protocol):
-    """A body: an `HttpStream` as it comes, or an `io.BytesIO`."""
+    """A body: an `HttpStream` as it comes, or `Received`."""
 
     def read1(self, size: int, /) -> bytes:
         """Return at most `size` bytes as soon as there are any; none only at the end."""
@@ -40,6 +40,41 @@ class Readable(Protocol):
     def readinto(self, buffer: memoryview, /) -> int:
         """Fill `buffer`, less only at the end."""
         ...
+
+
+class Received:
+    """
+    A body that is there already: a `Readable` whose parts are views of it.
+
+    Parameters
+    ----------
+    body
+        All of it.
+    """
+
+    def __init__(self, body: bytes) -> None:
+        self._body = memoryview(body)
+        self._position = 0
+
+    def read1(self, size: int, /) -> bytes:
+        """Return the next bytes."""
+        piece = bytes(self._body[self._position : self._position + size])
+        self._position += len(piece)
+        return piece
+
+    def readinto(self, buffer: memoryview, /) -> int:
+        """Copy the next bytes."""
+        piece = self._body[self._position : self._position + len(buffer)]
+        buffer[: len(piece)] = piece
+        self._position += len(piece)
+        return len(piece)
+
+    def view(self, ahead: int, length: int) -> memoryview:
+        """Return `length` bytes from `ahead` before where reading stands, without a copy; go on there."""
+        start = self._position - ahead
+        view = self._body[start : start + length]
+        self._position = max(self._position, start + len(view))
+        return view
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +256,14 @@ class _Parser:
         del self._buffer[:filled]
         return filled + (self._stream.readinto(target[filled:]) if filled < len(target) else 0)
 
+    def take(self, length: int) -> memoryview | None:
+        """Return what comes next without a copy; None where that cannot be, or is not there."""
+        if not isinstance(self._stream, Received):
+            return None
+        view = self._stream.view(len(self._buffer), length)
+        del self._buffer[: len(view)]
+        return view if len(view) == length else None
+
     def short(self, what: str) -> IntegrityError:
         """Return the error for an answer that ends too early."""
         return IntegrityError(f"the answer ends within {what}", source=self._source, hint="Try again.")
@@ -304,6 +347,10 @@ class _SizedPart:
 
     def read(self) -> memoryview:
         length = self.left
+        if (view := self._parser.take(length)) is not None:
+            self.left = 0
+            self.close()
+            return view
         body = bytearray(min(length, BELIEVED))
         filled = self.readinto(memoryview(body))
         while filled < length:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from io import BytesIO
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode
 
@@ -22,7 +21,7 @@ from loadstone.metadata import VoiLut
 from loadstone.transport import redact
 from loadstone_wado.dicomweb.answers import refuse_text
 from loadstone_wado.dicomweb.ladder import RENDERED, climb
-from loadstone_wado.dicomweb.multipart import parts_of
+from loadstone_wado.dicomweb.multipart import Received, parts_of
 from loadstone_wado.dicomweb.pictures import decoded_picture
 from loadstone_wado.ids import RsUrl
 
@@ -115,6 +114,6 @@ def _fetched(target: str, url: RsUrl, session: Session) -> npt.NDArray[np.uint8]
     )
     refuse_text(answer)
     source, content_type = redact(answer.url), answer.headers.get("Content-Type", "")
-    for part in parts_of(BytesIO(answer.body), content_type, session.settings, source=source):
+    for part in parts_of(Received(answer.body), content_type, session.settings, source=source):
         return decoded_picture(part.body, session.settings, source=source)
     raise IntegrityError("the answer has no parts", source=source)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from io import BytesIO
 from typing import TYPE_CHECKING, Final
 
 from loadstone import IntegrityError
@@ -12,7 +11,7 @@ from loadstone.transport import redact
 from loadstone_wado.dicomweb.answers import refuse_text
 from loadstone_wado.dicomweb.ladder import FRAME, Ladder, climb
 from loadstone_wado.dicomweb.media import MediaType
-from loadstone_wado.dicomweb.multipart import Part, header_fields, parts_of
+from loadstone_wado.dicomweb.multipart import Part, Received, header_fields, parts_of
 from loadstone_wado.dicomweb.syntax import syntax_of
 from loadstone_wado.frames import EncodedFrame
 
@@ -68,7 +67,7 @@ class Fetched:
         return EncodedFrame(part.body, syntax_of(part, self.content_type, layout))
 
     def _part(self, context: LoadContext, source: str) -> Part:
-        for part in parts_of(BytesIO(self.body), self.content_type, context.settings, source=source):
+        for part in parts_of(Received(self.body), self.content_type, context.settings, source=source):
             return part
         raise IntegrityError("the answer has no parts", source=source)
 

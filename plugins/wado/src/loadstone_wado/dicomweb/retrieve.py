@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from io import BytesIO
 from typing import TYPE_CHECKING, Final
 
 from loadstone import FetchError, IntegrityError, LoadCancelled, LoadstoneError, MetadataError, StashKey
@@ -10,7 +9,7 @@ from loadstone.transport import redact
 from loadstone_wado.dicomweb.answers import ends_with_its_connection, refuse_cut, refuse_text
 from loadstone_wado.dicomweb.arriving import ArrivingBlob
 from loadstone_wado.dicomweb.ladder import FRAME, INSTANCE, PLAIN_FRAME, SERIES, Ladder, climb
-from loadstone_wado.dicomweb.multipart import Part, open_parts, parts_of
+from loadstone_wado.dicomweb.multipart import Part, Received, open_parts, parts_of
 from loadstone_wado.dicomweb.syntax import syntax_of
 from loadstone_wado.frames import EncodedFrame
 from loadstone_wado.instance import Instance
@@ -128,7 +127,7 @@ def _fetched(target: str, ladder: Ladder, url: RsUrl, context: LoadContext) -> t
 
 def _only_part(answer: HttpResponse, context: LoadContext) -> Part:
     source, content_type = redact(answer.url), answer.headers.get("Content-Type", "")
-    for part in parts_of(BytesIO(answer.body), content_type, context.settings, source=source):
+    for part in parts_of(Received(answer.body), content_type, context.settings, source=source):
         return part
     raise IntegrityError("the answer has no parts", source=source)
 
