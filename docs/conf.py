@@ -19,7 +19,8 @@ extensions = [
     "numpydoc",
     "sphinx.ext.autodoc",
 ]
-exclude_patterns = ["_build"]
+# The table is part of the page about performance, not a page.
+exclude_patterns = ["_build", "explanation/benchmark-table.md"]
 
 html_theme = "pydata_sphinx_theme"
 html_title = "Loadstone"

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Header", "PixelElement", "read_dataset", "read_header"]
 
-FIRST_BYTES: Final = 32768
+FIRST_BYTES: Final = 24576
 """Read at once; most headers of single frames are shorter."""
 _GROWTH: Final = 4
 """How many times as much is read next where a header goes on without a value that is skipped."""
