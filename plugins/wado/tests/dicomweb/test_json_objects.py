@@ -26,6 +26,14 @@ def test_objects(body: bytes, count: int) -> None:
     assert len(parsed(body)) == count
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "latin-1"])
+def test_encodings(encoding: str) -> None:
+    """UTF-8 is the rule; Latin-1, which some servers send, keeps no series from being loaded."""
+    body = '[{"00081030": {"vr": "LO", "Value": ["Schädel"]}}]'.encode(encoding)
+
+    assert texts_of(parsed(body)[0], "00081030") == ("Schädel",)
+
+
 @pytest.mark.parametrize("body", [b"<html>", b"[{}", b"[1]", b'"x"', b"null", b"[null]", b"\xff\xfe", b"NaN"])
 def test_anything_else(body: bytes) -> None:
     """Whatever is no list of objects is refused by name."""

@@ -90,7 +90,7 @@ def parsed_objects(body: bytes, *, source: str, max_depth: int) -> list[Mapping[
     if not body.strip():
         return []
     try:
-        objects = json.loads(body)
+        objects = json.loads(_text_of(body))
     except RecursionError as error:
         raise _too_deep(max_depth, source) from error
     except ValueError as error:
@@ -103,6 +103,14 @@ def parsed_objects(body: bytes, *, source: str, max_depth: int) -> list[Mapping[
         raise DecodeError("the answer is no list of DICOM JSON objects", source=source)
     _check_depth(objects, max_depth, source)
     return objects
+
+
+def _text_of(body: bytes) -> str:
+    """Decode JSON, which is UTF-8; some servers pass the names in Latin-1 files on as they are."""
+    try:
+        return body.decode(json.detect_encoding(body))
+    except UnicodeDecodeError:
+        return body.decode("latin-1")
 
 
 def _check_depth(objects: list[Any], most: int, source: str) -> None:
