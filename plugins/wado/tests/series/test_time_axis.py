@@ -6,11 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from loadstone import Axis
+from loadstone import Axis, Session
+from loadstone.events import TimePointLoaded
+from loadstone.retrieve import outward
 from plugins.wado.tests.series.builders import in_time, stack, stacks
+from plugins.wado.tests.studies import write
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 
 # Manufacturer, creator, group, element and VR of the b-value.
@@ -220,3 +224,17 @@ class TestVolumesOfTheirOwn:
         series = in_time(3, 1, lambda _k, _t: {"ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]})
 
         assert len(stack(*series).image_ids) == 3
+
+
+def test_time_points_from_the_one_that_is_shown_outward(tmp_path: Path) -> None:
+    """The scan tells how many there are; each is announced when it is complete, the nearest first."""
+    series = in_time(3, 5, lambda _, t: {"TemporalPositionIdentifier": t + 1})
+    place = write(series, tmp_path)
+    seen: list[tuple[int, ...]] = []
+    with Session() as session, session.subscribe(TimePointLoaded, lambda each: seen.append(each.place)):
+        (row,) = session.scan(place)
+        volume = session.load_volume(row.id, retrieve=outward(2, *row.shape[:2]))
+
+    assert seen == [(2,), (1,), (3,), (0,), (4,)]
+    assert volume.shape == row.shape
+    assert volume.missing == ()
