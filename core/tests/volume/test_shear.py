@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -82,3 +84,37 @@ def test_a_volume_of_moved_slices(dtype: str) -> None:
     assert volume.image_ids == ()
     assert volume.image(2).plane.image_position_patient == (0.0, 0.0, 6.0)
     assert again.pixels.shape == slices.shape
+
+
+@given(rows=st.floats(-40.0, 40.0), length=st.integers(1, 200), slices=st.integers(2, 4))
+def test_bands_of_rows_leave_no_seams(rows: float, length: int, slices: int) -> None:
+    """However far a slice is moved, each column is its own values, interpolated; beyond them the smallest."""
+    shear = Shear(rows, 0.0, slices, np.eye(4))
+    column = np.random.default_rng(length).integers(0, 4000, length)
+    image = np.repeat(column[:, np.newaxis], 2, axis=1).astype(np.uint16)
+    for k in range(slices):
+        out = np.zeros(shear.shape(length, 2))
+        shear.move(image, k, out)
+        places = np.arange(len(out)) - (k * rows - min(0.0, rows * (slices - 1)))
+        inside = (places >= 0.001) & (places <= length - 1.001)
+        outside = (places < -1.001) | (places > length + 0.001)
+
+        np.testing.assert_allclose(
+            out[inside, 0], np.interp(places[inside], np.arange(length), column), atol=0.1
+        )
+        assert (out[outside] == column.min()).all()
+
+
+def test_moving_takes_little_memory_beside_the_slice() -> None:
+    """Many threads do it at a time, and a load may take 64 MiB beside its volume."""
+    shear = Shear(1.5, 0.5, 3, np.eye(4))
+    image = np.ones((2048, 512), np.uint16)
+    out = np.zeros(shear.shape(*image.shape), np.uint16)
+    tracemalloc.start()
+    try:
+        shear.move(image, 1, out)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert peak < 3 * 2**20

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,9 @@ import numpy.typing as npt
 from loadstone import geometry
 
 __all__ = ["Shear"]
+
+_BAND: Final = 64
+"""Rows that are moved at a time."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,13 +75,19 @@ class Shear:
         out
             Takes the result.
         """
-        moved = _moved(
-            image.astype(np.float64), k * self.rows - _first(self.rows, self.slices), 0, out.shape[0]
-        )
-        moved = _moved(moved, k * self.columns - _first(self.columns, self.slices), 1, out.shape[1])
+        down = k * self.rows - _first(self.rows, self.slices)
+        right = k * self.columns - _first(self.columns, self.slices)
         smallest = image.min(axis=(0, 1))
-        filled = np.where(np.isnan(moved), smallest, moved)
-        out[...] = filled if out.dtype.kind == "f" else np.rint(filled)
+        # Band by band: whole images of float64, several a thread, are more than a load may take.
+        for start in range(0, out.shape[0], _BAND):
+            band = out[start : start + _BAND]
+            above = min(max(math.floor(start - down) - 1, 0), image.shape[0])
+            below = max(math.ceil(start + len(band) - down) + 1, above)
+            near = image[above:below].astype(np.float64)
+            moved = _moved(near, down + above - start, 0, len(band))
+            moved = _moved(moved, right, 1, out.shape[1])
+            filled = np.where(np.isnan(moved), smallest, moved)
+            band[...] = filled if out.dtype.kind == "f" else np.rint(filled)
 
 
 def _first(step: float, slices: int) -> float:
@@ -102,13 +111,13 @@ def _moved(image: npt.NDArray[np.float64], by: float, axis: int, length: int) ->
 
 
 def _placed(image: npt.NDArray[np.float64], at: int, axis: int, length: int) -> npt.NDArray[np.float64]:
-    """Put an image at a whole pixel."""
+    """Put an image at a whole pixel, which may lie outside; NaN where it does not reach."""
     shape = list(image.shape)
     shape[axis] = length
     out = np.full(shape, np.nan)
-    stop = min(at + image.shape[axis], length)
+    start, stop = min(max(at, 0), length), max(min(at + image.shape[axis], length), 0)
     into = [slice(None)] * image.ndim
     taken = list(into)
-    into[axis], taken[axis] = slice(at, stop), slice(0, stop - at)
+    into[axis], taken[axis] = slice(start, max(start, stop)), slice(start - at, max(start, stop) - at)
     out[tuple(into)] = image[tuple(taken)]
     return out
