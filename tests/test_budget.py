@@ -13,7 +13,6 @@ import threading
 import tracemalloc
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import nibabel as nib
@@ -22,7 +21,7 @@ import pytest
 
 import loadstone
 from core.tests.builders import WAIT, plane
-from loadstone import CacheFullError, Image, ImageLoader, LoadCancelled, Quality, RequestType, Session
+from loadstone import CacheFullError, Image, ImageLoader, Quality, Session
 from loadstone.events import (
     Event,
     ImageCached,
@@ -36,11 +35,11 @@ from loadstone.events import (
 )
 from loadstone.metadata import ImagePixel, ModuleSet, Scaling
 from loadstone.testing.faults import Answer, FaultServer
-from loadstone_wado.server import DicomWebServer
 from tests.builders import write_ct
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from loadstone import ImageId, LoadContext
 
@@ -455,59 +454,3 @@ def test_a_body_is_charged_while_it_arrives(as_source: bool) -> None:
 
     assert reserved == [size]
     assert (stats.reserved, stats.kept) == (0, 1 + size * as_source)
-
-
-def descriptors() -> int:
-    """Return how many files and sockets are open; 0 where that cannot be seen."""
-    folder = Path("/proc/self/fd")
-    return len(list(folder.iterdir())) if folder.is_dir() else 0
-
-
-def some_loads(session: Session, names: Names, count: int, choice: random.Random) -> int:
-    """Ask for things at random, cancel many of them at different moments; return how many."""
-    cancelled = 0
-    for _ in range(count // 50):
-        handles: list[Any] = []
-        for _ in range(50):
-            kind = choice.choice(list(RequestType)[:3])
-            if choice.random() < 0.1:
-                volume_id, image_ids = choice.choice(names.volumes)
-                handles.append(session.request_volume(volume_id, image_ids=image_ids, type=kind))
-            else:
-                handles.append(session.request_image(choice.choice(names.images), type=kind))
-            if choice.random() < 0.5:
-                choice.choice(handles).cancel()
-        for handle in handles:
-            error = handle.exception(WAIT)
-            cancelled += isinstance(error, LoadCancelled)
-            assert isinstance(error, LoadCancelled | CacheFullError | None)
-    return cancelled
-
-
-def test_a_thousand_loads_with_random_cancels_leave_nothing_behind(tmp_path: Path) -> None:
-    """Files, compressed ones, a server: threads, descriptors, memory are afterwards what they were."""
-    (tmp_path / "served").mkdir()
-    write_ct(tmp_path / "served", (SLICES, SIDE, SIDE))
-    with folders(tmp_path) as local, files(tmp_path) as compressed, Traced() as memory:
-
-        def round_of(count: int) -> tuple[int, tuple[int, int, int]]:
-            with (
-                DicomWebServer(tmp_path / "served") as server,
-                Session(cache_bytes=BUDGET, idle_seconds=0.05) as session,
-            ):
-                series = f"wadors:{server.url}/studies/1.2.3/series/1.2.3.1"
-                remote = Names(session.image_ids(series), [(series, None)])
-                names = Names(
-                    local.images + compressed.images + remote.images * VOLUMES,
-                    local.volumes + compressed.volumes + remote.volumes * VOLUMES,
-                )
-                cancelled = some_loads(session, names, count, random.Random(count))
-            return cancelled, (threading.active_count(), descriptors(), memory.at_rest())
-
-        _, before = round_of(50)  # imports, caches of the libraries
-        cancelled, after = round_of(1000)
-    _log.info("%d cancelled; threads, descriptors, bytes: before %s, after %s", cancelled, before, after)
-
-    assert cancelled > 50
-    assert after[:2] == before[:2]
-    assert after[2] <= before[2] + LEFT
