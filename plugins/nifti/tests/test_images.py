@@ -169,3 +169,11 @@ def test_a_folder_or_a_pipe_is_no_file(session: Session, tmp_path: Path) -> None
     for path in (tmp_path, pipe):
         with pytest.raises(FetchError, match="not a file"):
             session.load_image(f"nifti:{path}")
+
+
+def test_a_folder_is_refused_with_what_to_name_instead(session: Session, tmp_path: Path) -> None:
+    """Files of NIfTI do not belong together: each is a volume of its own."""
+    written(tmp_path, nifti())
+
+    with pytest.raises(FetchError, match="Name one file"):
+        session.load_volume(f"nifti:{tmp_path}")

@@ -101,6 +101,16 @@ def test_time_points_without_a_step_are_counted(step: float) -> None:
     assert (axis.values, axis.units, axis.source) == ((0, 1, 2), "", "")
 
 
+def test_a_step_that_is_no_step_is_noted_where_there_is_a_unit() -> None:
+    """Seconds between time points are promised and not there; without a unit nothing was promised."""
+    voxels = np.zeros((2, 2, 2, 3), np.int16)
+
+    (finding,) = meaning(voxels=voxels, xyzt_units=2 | 8, pixdim={4: 0}).findings
+    assert "counted" in finding.message
+    assert not meaning(voxels=voxels, xyzt_units=2, pixdim={4: 0}).findings
+    assert not meaning(voxels=voxels[..., :1], xyzt_units=2 | 8, pixdim={4: 0}).findings
+
+
 @pytest.mark.parametrize(
     ("code", "text"), [(0, ""), (5, "intent z score"), (9999, "intent unknown code 9999")]
 )

@@ -116,7 +116,11 @@ def local_file(locator: str, context: LoadContext) -> LocalFile:
     except OSError as error:
         raise _unreadable(path, error) from error
     if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for somebody to write
-        raise FetchError("this is a folder or a device, not a file", source=f"nifti:{path}")
+        raise FetchError(
+            "this is a folder or a device, not a file",
+            source=f"nifti:{path}",
+            hint="Name one file: each NIfTI file is a volume of its own.",
+        )
     return LocalFile(context.depends_on(path, status))
 
 

@@ -56,7 +56,7 @@ def meaning_of(header: NiftiHeader) -> Meaning:
         series=GeneralSeries(series_description=text),
         coordinates=coordinates,
         summary=", ".join(filter(None, (text, _intent(header), *map(_in_words, coordinates)))),
-        findings=findings,
+        findings=(*findings, *_step_finding(header)),
     )
 
 
@@ -98,6 +98,16 @@ def _coordinates(header: NiftiHeader) -> tuple[Axis, ...]:
     start = start if math.isfinite(start) else 0.0
     values = tuple((start + index * step) * factor for index in range(count))
     return (Axis(name, values, units, "pixdim[4]"),)
+
+
+def _step_finding(header: NiftiHeader) -> tuple[Finding, ...]:
+    """Say that the points of the fourth axis are only counted, where there is a unit and no usable step."""
+    step = float(header.fields["pixdim"][4])
+    units = int(header.fields["xyzt_units"]) & _TIME_CODE
+    if len(header.dims) < 4 or header.dims[3] == 1 or not units or (math.isfinite(step) and step > 0):
+        return ()
+    message = f"pixdim[4] is {step:g}: the points of the fourth axis are counted, their distance is unknown"
+    return (Finding(FindingKind.NOTED, message),)
 
 
 def _in_words(axis: Axis) -> str:
