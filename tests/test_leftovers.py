@@ -84,8 +84,6 @@ def test_a_thousand_loads_with_random_cancels_leave_nothing_behind(tmp_path: Pat
 RESIDENT = """
 import os
 import random
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -129,7 +127,7 @@ print(before, resident())
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="only Linux tells it this way")
 def test_a_thousand_loads_leave_no_memory_resident() -> None:
-    """Half a gigabyte goes through a small budget; afterwards the process is no larger, give or take 48 MiB."""
+    """Half a gigabyte goes through a small budget; afterwards the process is as large, but for 48 MiB."""
     done = subprocess.run(
         [sys.executable, "-c", RESIDENT], capture_output=True, text=True, timeout=60, check=True
     )
