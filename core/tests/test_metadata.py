@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -237,3 +238,15 @@ class TestCalibratedPixelSpacing:
         """At once, and not in the geometry of a volume."""
         with pytest.raises(MetadataError, match="calibrated pixel spacing"):
             CalibratedPixelSpacing(spacing)
+
+
+@pytest.mark.parametrize(
+    ("give", "expected"), [(lambda: 7, PluginContractError), (lambda: sys.exit(3), MetadataError)]
+)
+def test_a_careless_provider_is_named(give: Callable[[], Any], expected: type[LoadstoneError]) -> None:
+    """What is no such module, or would end the program, is an error that says whose fault it is."""
+    careless = MetadataProvider("careless", lambda _, __: give())
+    with make_session() as session:
+        session.metadata.add_provider(careless)
+        with pytest.raises(expected, match=r"number:1.*careless"):
+            session.metadata.get("number:1", ImagePlane)

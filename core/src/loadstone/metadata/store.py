@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from loadstone.errors import LoadstoneError, MetadataError
+from loadstone.errors import LoadstoneError, MetadataError, PluginContractError
 from loadstone.ids import ImageId
 from loadstone.metadata.calibration import CalibratedPixelSpacing, calibrated
 from loadstone.metadata.modules import ImagePlane, Module, Modules
@@ -143,14 +143,20 @@ class MetadataStore:
 
 def _asked(provider: MetadataProvider, image_id: ImageId, kind: type[M]) -> M | None:
     try:
-        return provider.get(image_id, kind)
+        given = provider.get(image_id, kind)
     except LoadstoneError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # it runs on the caller's thread, whom Ctrl-C is for
         raise MetadataError(
             f"the metadata provider {provider.name!r} failed with {type(error).__name__}: {error}",
             source=image_id,
         ) from error
+    if given is not None and not isinstance(given, kind):
+        raise PluginContractError(
+            f"the metadata provider {provider.name!r} gave {type(given).__name__}, not {kind.__name__}",
+            source=image_id,
+        )
+    return given
 
 
 class _Overridden:
