@@ -26,8 +26,10 @@ def message(*bodies: bytes, lengths: bool = True) -> bytes:
     return text + b"\r\n--b--\r\n"
 
 
-def arriving(text: bytes, content_type: str = MULTIPART, **settings: int) -> Iterator[ArrivingBlob]:
-    stream, limits = BytesIO(text), Settings(**settings)  # type: ignore[arg-type]
+def arriving(
+    text: bytes, content_type: str = MULTIPART, *, cut: int | None = None, **settings: int
+) -> Iterator[ArrivingBlob]:
+    stream, limits = BytesIO(text[:cut]), Settings(**settings)  # type: ignore[arg-type]
     for part in open_parts(stream, content_type, limits, source="x", length=len(text)):
         yield ArrivingBlob(part, "x")
 
@@ -106,3 +108,18 @@ def test_an_answer_that_is_the_object() -> None:
     assert read_into(blob, 400, 500) == CONTENT[400:900]
     with pytest.raises(LimitError):
         next(arriving(CONTENT, "application/dicom", max_response_bytes=999))
+
+
+@pytest.mark.parametrize("content_type", [MULTIPART, "application/dicom"])
+def test_a_connection_that_ended_stays_at_its_end(content_type: str) -> None:
+    """Whatever is read behind the end of what came is an error, each time."""
+    blob = next(arriving(message(CONTENT), content_type, cut=600))
+    blob.let_go()
+
+    for offset in (0, 500, 900):
+        with pytest.raises(IntegrityError):
+            read_into(blob, offset, 700)
+    with pytest.raises(IntegrityError):
+        blob.keep_all()
+    with pytest.raises(IntegrityError):
+        blob.close()

@@ -8,10 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadstone import IntegrityError, LimitError, Settings
-from loadstone_wado.dicomweb.multipart import Part, Received, parts_of
+from loadstone_wado.dicomweb.bodies import Received
+from loadstone_wado.dicomweb.multipart import parts_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from loadstone_wado.dicomweb.parts import Part
 
 SETTINGS = Settings()
 BOUNDARY = "b'+-=dary"

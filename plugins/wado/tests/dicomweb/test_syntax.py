@@ -6,7 +6,7 @@ import pytest
 
 from loadstone import IntegrityError, Settings
 from loadstone_wado import transfer_syntaxes as ts
-from loadstone_wado.dicomweb.multipart import Part
+from loadstone_wado.dicomweb.parts import Part
 from loadstone_wado.dicomweb.syntax import syntax_of
 from loadstone_wado.instance import Instance
 from plugins.wado.tests.builders import image

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from loadstone_wado.dicomweb.multipart import OpenPart
+    from loadstone_wado.dicomweb.parts import OpenPart
 
 __all__ = ["ArrivingBlob"]
 

@@ -8,8 +8,9 @@ from urllib.parse import urljoin, urlsplit
 from loadstone import FetchError, SecurityError
 from loadstone.transport import origin_of, redact
 from loadstone_wado.dicomweb.answers import refuse_text
+from loadstone_wado.dicomweb.bodies import Received
 from loadstone_wado.dicomweb.ladder import BULK, climb
-from loadstone_wado.dicomweb.multipart import Received, parts_of
+from loadstone_wado.dicomweb.multipart import parts_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

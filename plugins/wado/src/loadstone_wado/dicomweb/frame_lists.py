@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from loadstone import LoadContext
-    from loadstone_wado.dicomweb.multipart import Part
+    from loadstone_wado.dicomweb.parts import Part
     from loadstone_wado.ids import RsUrl
     from loadstone_wado.layout import PixelLayout
 

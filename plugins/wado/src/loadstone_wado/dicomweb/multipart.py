@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import io
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from loadstone import IntegrityError, LimitError
+from loadstone_wado.dicomweb.bodies import Received
 from loadstone_wado.dicomweb.media import MediaType
+from loadstone_wado.dicomweb.parts import PIECE, EndlessPart, OnlyPart, Part, SizedPart, too_large
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from loadstone import Settings
+    from loadstone_wado.dicomweb.bodies import Readable
+    from loadstone_wado.dicomweb.parts import OpenPart
 
-__all__ = ["OpenPart", "Part", "Readable", "Received", "header_fields", "open_parts", "parts_of"]
+__all__ = ["header_fields", "open_parts", "parts_of"]
 
-PIECE: Final = 256 * 1024
-"""Bytes that are read at a time where the length of the body is not known."""
-BELIEVED: Final = 1024 * 1024
-"""Bytes that are allocated because the header of a part says so."""
 MAX_HEADER: Final = 16 * 1024
 """
 Bytes of the header of a part, and of what may stand before the first one.
@@ -28,87 +26,6 @@ Also what is read at a time where a header is expected: what belongs to the body
 """
 MAX_PADDING: Final = 256
 """Spaces that may follow a boundary on its line."""
-
-
-class Readable(Protocol):
-    """A body: an `HttpStream` as it comes, or `Received`."""
-
-    def read1(self, size: int, /) -> bytes:
-        """Return at most `size` bytes as soon as there are any; none only at the end."""
-        ...
-
-    def readinto(self, buffer: memoryview, /) -> int:
-        """Fill `buffer`, less only at the end."""
-        ...
-
-
-class Received:
-    """
-    A body that is there already: a `Readable` whose parts are views of it.
-
-    Parameters
-    ----------
-    body
-        All of it.
-    """
-
-    def __init__(self, body: bytes) -> None:
-        self._body = memoryview(body)
-        self._position = 0
-
-    def read1(self, size: int, /) -> bytes:
-        """Return the next bytes."""
-        piece = bytes(self._body[self._position : self._position + size])
-        self._position += len(piece)
-        return piece
-
-    def readinto(self, buffer: memoryview, /) -> int:
-        """Copy the next bytes."""
-        piece = self._body[self._position : self._position + len(buffer)]
-        buffer[: len(piece)] = piece
-        self._position += len(piece)
-        return len(piece)
-
-    def view(self, ahead: int, length: int) -> memoryview:
-        """Return `length` bytes from `ahead` before where reading stands, without a copy; go on there."""
-        start = self._position - ahead
-        view = self._body[start : start + length]
-        self._position = max(self._position, start + len(view))
-        return view
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One part of an answer."""
-
-    headers: dict[str, str]
-    """Fields by lower-case name."""
-    body: memoryview
-    """The bytes."""
-
-
-class OpenPart(Protocol):
-    """One part of an answer while it arrives; whatever of it is not read is passed over."""
-
-    headers: dict[str, str]
-    """Fields by lower-case name."""
-
-    @property
-    def left(self) -> int | None:
-        """Bytes that are not read yet; None where only the end of the part will tell."""
-        ...
-
-    def readinto(self, target: memoryview) -> int:
-        """Fill `target` without a copy in between, less only at the end; for a part that says its length."""
-        ...
-
-    def read(self) -> memoryview:
-        """Return all that is not read yet, once the end of the part was seen behind it."""
-        ...
-
-    def close(self) -> None:
-        """Make sure that the part ends where it said; a second time does nothing."""
-        ...
 
 
 def parts_of(stream: Readable, content_type: str, settings: Settings, *, source: str) -> Iterator[Part]:
@@ -149,53 +66,12 @@ def open_parts(
     """
     media = MediaType.of(content_type)
     if not media.name.startswith("multipart/"):
-        yield _OnlyPart(stream, content_type, length, settings.max_response_bytes, source)
+        yield OnlyPart(stream, content_type, length, settings.max_response_bytes, source)
         return
     boundary = media.parameters.get("boundary", "").encode("latin-1", "replace")
     if not boundary:
         raise IntegrityError("the multipart answer names no boundary", source=source)
     yield from _Parser(stream, boundary, settings, source).parts()
-
-
-class _OnlyPart:
-    """An answer that is not multipart."""
-
-    def __init__(
-        self, stream: Readable, content_type: str, length: int | None, limit: int, source: str
-    ) -> None:
-        self.headers = {"content-type": content_type}
-        self.left = length
-        self._stream = stream
-        self._limit = limit
-        self._source = source
-        if length is not None and length > limit:
-            raise _too_large("the answer", limit, source)
-
-    def readinto(self, target: memoryview) -> int:
-        count = self._stream.readinto(target[: self.left])
-        self.left = None if self.left is None else self.left - count
-        return count
-
-    def read(self) -> memoryview:
-        body = bytearray()
-        while piece := self._stream.read1(PIECE):
-            body += piece
-            if len(body) > self._limit:
-                raise _too_large("the answer", self._limit, self._source)
-        self.left = 0
-        return memoryview(body)
-
-    def close(self) -> None:
-        while self._stream.read1(PIECE):
-            pass
-
-
-def _too_large(what: str, limit: int, source: str) -> LimitError:
-    return LimitError(
-        f"{what} is longer than {limit:,} bytes",
-        source=source,
-        hint="If that is right, raise max_response_bytes (LOADSTONE_MAX_RESPONSE_BYTES).",
-    )
 
 
 class _Parser:
@@ -242,12 +118,12 @@ class _Parser:
         headers = header_fields(self._until(b"\r\n\r\n", MAX_HEADER, "the header of a part"))
         length = headers.get("content-length", "")
         if not length.isascii() or not length.isdecimal():
-            return _EndlessPart(self, headers, self._settings.max_response_bytes)
+            return EndlessPart(self, headers, self._settings.max_response_bytes)
         # The first 19 digits are beyond any limit.
         size = int(length[:19])
         if size > self._settings.max_response_bytes:
-            raise _too_large("a part", self._settings.max_response_bytes, self._source)
-        return _SizedPart(self, headers, size)
+            raise too_large("a part", self._settings.max_response_bytes, self._source)
+        return SizedPart(self, headers, size)
 
     def take_into(self, target: memoryview) -> int:
         """Fill memory with what comes next, less only at the end of the answer."""
@@ -312,7 +188,7 @@ class _Parser:
         while (found := self._buffer.find(mark, start)) < 0:
             start = max(start, len(self._buffer) - len(mark) + 1)
             if start > limit:
-                raise _too_large(what, limit, self._source)
+                raise too_large(what, limit, self._source)
             if not self._more(min(limit, PIECE)):
                 raise self.short(what)
         return found
@@ -326,71 +202,6 @@ class _Parser:
         data = self._stream.read1(size)
         self._buffer += data
         return bool(data)
-
-
-class _SizedPart:
-    """A part that says its length; it is complete when a boundary follows."""
-
-    def __init__(self, parser: _Parser, headers: dict[str, str], size: int) -> None:
-        self.headers = headers
-        self.left = size
-        self._size = size
-        self._parser = parser
-        self._is_closed = False
-
-    def readinto(self, target: memoryview) -> int:
-        target = target[: self.left]
-        if self._parser.take_into(target) < len(target):
-            raise self._parser.short(f"a part of {self._size:,} bytes")
-        self.left -= len(target)
-        return len(target)
-
-    def read(self) -> memoryview:
-        length = self.left
-        if (view := self._parser.take(length)) is not None:
-            self.left = 0
-            self.close()
-            return view
-        body = bytearray(min(length, BELIEVED))
-        filled = self.readinto(memoryview(body))
-        while filled < length:
-            # Grown by what is there, never by what the header of the part promises.
-            body += bytes(min(length - filled, filled))
-            filled += self.readinto(memoryview(body)[filled:])
-        self.close()
-        return memoryview(body)
-
-    def close(self) -> None:
-        if self._is_closed:
-            return
-        passed_over = memoryview(bytearray(min(self.left, PIECE)))
-        while self.left:
-            self.readinto(passed_over)
-        self._parser.expect_boundary(self._size)
-        self._is_closed = True
-
-
-class _EndlessPart:
-    """A part of which only the boundary tells where it ends."""
-
-    left = None
-
-    def __init__(self, parser: _Parser, headers: dict[str, str], limit: int) -> None:
-        self.headers = headers
-        self._parser = parser
-        self._limit = limit
-        self._is_closed = False
-
-    def readinto(self, target: memoryview) -> int:
-        raise io.UnsupportedOperation(f"{len(target)} bytes of a part whose end is not known")
-
-    def read(self) -> memoryview:
-        self._is_closed = True
-        return self._parser.until_boundary(self._limit, "a part")
-
-    def close(self) -> None:
-        if not self._is_closed:
-            self.read()
 
 
 def header_fields(block: bytes | memoryview) -> dict[str, str]:

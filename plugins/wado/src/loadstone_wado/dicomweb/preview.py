@@ -20,8 +20,9 @@ from loadstone import (
 from loadstone.metadata import VoiLut
 from loadstone.transport import redact
 from loadstone_wado.dicomweb.answers import refuse_text
+from loadstone_wado.dicomweb.bodies import Received
 from loadstone_wado.dicomweb.ladder import RENDERED, climb
-from loadstone_wado.dicomweb.multipart import Received, parts_of
+from loadstone_wado.dicomweb.multipart import parts_of
 from loadstone_wado.dicomweb.pictures import decoded_picture
 from loadstone_wado.ids import RsUrl
 

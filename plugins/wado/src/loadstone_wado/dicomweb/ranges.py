@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Final
 from loadstone import IntegrityError
 from loadstone.transport import redact
 from loadstone_wado.dicomweb.answers import refuse_text
+from loadstone_wado.dicomweb.bodies import Received
 from loadstone_wado.dicomweb.ladder import FRAME, Ladder, climb
 from loadstone_wado.dicomweb.media import MediaType
-from loadstone_wado.dicomweb.multipart import Part, Received, header_fields, parts_of
+from loadstone_wado.dicomweb.multipart import header_fields, parts_of
+from loadstone_wado.dicomweb.parts import Part
 from loadstone_wado.dicomweb.syntax import syntax_of
 from loadstone_wado.frames import EncodedFrame
 

@@ -8,8 +8,9 @@ from loadstone import FetchError, IntegrityError, LoadCancelled, LoadstoneError,
 from loadstone.transport import redact
 from loadstone_wado.dicomweb.answers import ends_with_its_connection, refuse_cut, refuse_text
 from loadstone_wado.dicomweb.arriving import ArrivingBlob
+from loadstone_wado.dicomweb.bodies import Received
 from loadstone_wado.dicomweb.ladder import FRAME, INSTANCE, PLAIN_FRAME, SERIES, Ladder, climb
-from loadstone_wado.dicomweb.multipart import Part, Received, open_parts, parts_of
+from loadstone_wado.dicomweb.multipart import open_parts, parts_of
 from loadstone_wado.dicomweb.syntax import syntax_of
 from loadstone_wado.frames import EncodedFrame
 from loadstone_wado.instance import Instance
@@ -20,10 +21,11 @@ if TYPE_CHECKING:
 
     from loadstone import LoadContext
     from loadstone.transport import HttpResponse
+    from loadstone_wado.dicomweb.parts import Part
     from loadstone_wado.ids import RsUrl
     from loadstone_wado.layout import PixelLayout
 
-__all__ = ["fetch_frame", "fetch_instance", "stream_objects"]
+__all__ = ["fetch_frame", "fetch_instance", "only_part", "stream_objects"]
 
 
 _INTERNAL_ERROR: Final = 500
@@ -118,14 +120,22 @@ def _fetched(target: str, ladder: Ladder, url: RsUrl, context: LoadContext) -> t
         refuse_text(answer)
         left -= 1
         try:
-            return _only_part(answer, context), answer
+            return only_part(answer, context), answer
         except IntegrityError:
             # A cut that the transport cannot know of: only the boundaries tell.
             if not left or not ends_with_its_connection(answer):
                 raise
 
 
-def _only_part(answer: HttpResponse, context: LoadContext) -> Part:
+def only_part(answer: HttpResponse, context: LoadContext) -> Part:
+    """
+    Return the first part of an answer, or all of one that is not multipart.
+
+    Raises
+    ------
+    IntegrityError, LimitError
+        If it is cut or too large.
+    """
     source, content_type = redact(answer.url), answer.headers.get("Content-Type", "")
     for part in parts_of(Received(answer.body), content_type, context.settings, source=source):
         return part

@@ -9,7 +9,7 @@ from loadstone_wado import transfer_syntaxes as ts
 from loadstone_wado.dicomweb.media import MediaType
 
 if TYPE_CHECKING:
-    from loadstone_wado.dicomweb.multipart import Part
+    from loadstone_wado.dicomweb.parts import Part
     from loadstone_wado.layout import PixelLayout
 
 __all__ = ["syntax_of"]
