@@ -185,7 +185,9 @@ def _refused(stack: ImageStack, modules: Sequence[Modules], error: LoadstoneErro
     series = modules[0].get(GeneralSeries) if modules else None
     silent = not modules or modules[0].get(ImagePixel) is None
     report = error.report if isinstance(error, GeometryError) else None
-    said = () if silent else (Finding(FindingKind.NOTED, error.what),)
+    # What its loader refuses is about something else than the volume: the error says what.
+    message = error.what if stack.refusal is None else f"{error.source}: {error.what}"
+    said = () if silent else (Finding(FindingKind.NOTED, message),)
     return SeriesInfo(
         id=stack.volume_id,
         modality=series.modality if series else "",

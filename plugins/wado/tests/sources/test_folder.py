@@ -144,7 +144,7 @@ def test_an_instance_twice_beside_other_series(tmp_path: Path) -> None:
     with Session() as session:
         damaged, whole = session.scan(tmp_path)
 
-        assert "same instance" in " ".join(damaged.remarks)
+        assert "other.dcm: two files claim to be the same instance" in " ".join(damaged.remarks)
         assert (damaged.count, damaged.modality) == (4, "CT")
         assert session.load_volume(whole.id).shape == whole.shape
         with pytest.raises(IntegrityError, match=r"other\.dcm"):
