@@ -86,6 +86,31 @@ def test_an_image_overtakes_the_frames_of_volumes() -> None:
     assert waiting
 
 
+@pytest.mark.parametrize("permits", [1, 3])
+def test_as_many_images_are_decoded_at_a_time_as_there_are_permits(permits: int) -> None:
+    """Decoding uses as many cores as the setting says, and no more."""
+    together = threading.Barrier(permits, timeout=WAIT)
+    lock, inside, most = threading.Lock(), 0, 0
+
+    class Decoding(Stack):
+        def load(self, image_id: ImageId, context: LoadContext) -> Image:
+            nonlocal inside, most
+            with context.computing():
+                with lock:
+                    inside += 1
+                    most = max(most, inside)
+                together.wait()
+                with lock:
+                    inside -= 1
+            return super().load(image_id, context)
+
+    stack = Decoding(range(6))
+    with make_session({"slices": stack.loader(many=False)}, compute_permits=permits) as session:
+        session.load_volume("streaming:all", image_ids=stack.ids)
+
+    assert most == permits
+
+
 def test_the_order_ends_with_its_block() -> None:
     """Outside of any load requests count as PREFETCH, also after a block with an order of its own."""
     with asking((RequestType.INTERACTION, 1)):

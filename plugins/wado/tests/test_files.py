@@ -8,7 +8,7 @@ import pytest
 
 from loadstone import FetchError, InvalidIdError, LoadstoneError, Session
 from loadstone.errors import DecodeError, IntegrityError, UnsupportedError
-from plugins.wado.tests.builders import identity, image, part10
+from plugins.wado.tests.builders import bundled, identity, image, part10
 from plugins.wado.tests.studies import ct_slice, enhanced, modality_values, stored_values
 
 if TYPE_CHECKING:
@@ -150,6 +150,23 @@ def test_a_file_written_anew_is_read_anew(tmp_path: Path) -> None:
 
     assert np.array_equal(after.pixels, before.pixels + 50)
     assert np.array_equal(later.pixels, before.pixels + 100)
+
+
+def test_a_compressed_file_is_read_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One read for the header, one for all fragments: each costs a round trip on a network disk."""
+    reads: list[int] = []
+    real = os.pread
+
+    def counted(descriptor: int, length: int, offset: int) -> bytes:
+        reads.append(length)
+        return real(descriptor, length, offset)
+
+    monkeypatch.setattr(os, "pread", counted)
+    with Session() as session:
+        found = session.load_image(bundled("MR_small_RLE.dcm"))
+
+    assert found.pixels.shape == (64, 64)
+    assert len(reads) == 2
 
 
 def test_a_multi_frame_file_replaced(multi_frame: Path) -> None:

@@ -251,13 +251,17 @@ class FrameReader:
                 f"{name_of(self.instance.transfer_syntax_uid)} says it is",
                 source=self._blob.source,
             )
-        if self.instance.layout.frames == 1 and not self._table:
-            return self._read_only_frame(pixels)
+        if self.instance.layout.frames == 1:
+            # One frame needs all fragments: with one read for them, their headers and the table.
+            rest = _Rest(self._blob, pixels.offset)
+            reader = FrameReader(self.instance, rest)
+            return reader._only_frame(rest.data, pixels)
         return self._joined(self._fragments_of(number), number)
 
-    def _read_only_frame(self, pixels: PixelElement) -> bytes | memoryview:
-        """Read all there is at once: one frame needs all fragments."""
-        data = self._blob.read(pixels.offset, self._blob.size - pixels.offset)
+    def _only_frame(self, data: bytes, pixels: PixelElement) -> bytes | memoryview:
+        """Return the only frame out of the bytes from the pixel data on."""
+        if self._table:
+            return self._joined(self._fragments_of(1), 1)
         view = memoryview(data)
         walked = _walk(MemoryBlob(data, self._blob.source), self._start - pixels.offset, self._most)
         parts = [view[each.offset : each.offset + each.length] for each in walked]
@@ -397,6 +401,28 @@ class FrameReader:
                     source=self._blob.source,
                 )
         return frames
+
+
+class _Rest:
+    """What an object holds from some place on, read at once; a `Blob` without what is in front."""
+
+    __slots__ = ("_start", "data", "size", "source")
+
+    def __init__(self, blob: Blob, start: int) -> None:
+        self._start = start
+        self.data = blob.read(start, blob.size - start)
+        self.size = start + len(self.data)
+        self.source = blob.source
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return up to `length` bytes from `offset` on."""
+        return self.data[offset - self._start : offset - self._start + length]
+
+    def readinto(self, offset: int, target: memoryview) -> int:
+        """Copy from `offset` on into `target`."""
+        part = self.read(offset, len(target))
+        target[: len(part)] = part
+        return len(part)
 
 
 def _walk(blob: Blob, position: int, most: int, stop: int | None = None) -> list[_Fragment]:
