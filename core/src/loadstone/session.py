@@ -32,6 +32,7 @@ from loadstone.shared_load import LoadDesk
 from loadstone.sources import Sources
 from loadstone.stash import Stash
 from loadstone.transport import Transport
+from loadstone.volume import Volume
 from loadstone.volume.leaving import release
 from loadstone.volume.views import SliceViews
 from loadstone.volume.wish import VolumeWish
@@ -50,7 +51,6 @@ if TYPE_CHECKING:
     from loadstone.options import LoadOptions
     from loadstone.scanning import SeriesTable
     from loadstone.transport import Auth
-    from loadstone.volume import Volume
     from loadstone.volume.memory import Allocation
 
 __all__ = ["Session", "sessions"]
@@ -293,11 +293,18 @@ class Session:
         keep_images
             Whether the images of a volume are kept one by one then, as many as fit beside it without evicting
             anything.
+
+        Raises
+        ------
+        TypeError
+            If it is neither, an id for example.
         """
         if isinstance(what, Image):
             local.release_image(self, what)
-        else:
+        elif isinstance(what, Volume):
             release(what, keep_images=keep_images)
+        else:
+            raise TypeError(f"release takes the Volume or Image itself, not a {type(what).__name__}")
 
     # Made here
 

@@ -45,6 +45,12 @@ class TestLeaving:
         assert not any(np.shares_memory(image.pixels, volume.array) for image in images)
         assert [int(image.pixels[0, 0]) for image in images] == [0, 1, 2]
 
+    def test_an_id_is_not_released(self) -> None:
+        """What is released is the volume itself: its id may name another one by then."""
+        wrong: Any = "streaming:all"
+        with session_of(Stack(range(3))) as session, pytest.raises(TypeError, match="not a str"):
+            session.release(wrong)
+
     def test_as_many_stay_as_fit_beside_the_volume(self) -> None:
         """While they are copied both are there, and the budget holds."""
         stack = Stack(range(3))
