@@ -173,6 +173,16 @@ def test_bad_answers(kind: str) -> None:
     assert np.array_equal(found.pixels, stored_values(9).astype(np.int16) - 1024)
 
 
+def test_a_multipart_answer() -> None:
+    """An object that is packed as WADO-RS packs it is unpacked."""
+    body = b"--B\r\nContent-Type: application/dicom\r\n\r\n" + GOOD + b"\r\n--B--\r\n"
+    packed = Answer(body, headers={"Content-Type": 'multipart/related; type="application/dicom"; boundary=B'})
+    with FaultServer() as server, Session() as session:
+        found = session.load_image(f"wadouri:{server.plan('/instances/1', packed)}")
+
+    assert np.array_equal(found.pixels, stored_values(9).astype(np.int16) - 1024)
+
+
 def test_a_body_that_was_cut_is_fetched_again() -> None:
     """A connection that ends in the middle costs a retry, not the load."""
     with FaultServer() as faulty, Session(backoff_seconds=0) as session:

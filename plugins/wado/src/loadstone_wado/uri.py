@@ -10,6 +10,8 @@ from loadstone import InvalidIdError
 from loadstone.transport import redact
 from loadstone_wado.decode import load_frame
 from loadstone_wado.dicomweb.answers import refuse_cut, refuse_text
+from loadstone_wado.dicomweb.media import MediaType
+from loadstone_wado.dicomweb.retrieve import only_part
 from loadstone_wado.ids import Selection, frame_of
 from loadstone_wado.modules import frame_modules
 from loadstone_wado.part10 import Part10
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from loadstone import Image, ImageId, ImageStack, LoadContext, VolumeId
     from loadstone.ids import LoadId
     from loadstone.metadata import Modules
+    from loadstone.transport import HttpResponse
     from loadstone_wado.instance import Instance
 
 __all__ = ["canonical", "instance_of", "load", "metadata", "open_volumes"]
@@ -87,11 +90,17 @@ def _fetched(load_id: LoadId, locator: str, context: LoadContext) -> Part10:
     def fetch() -> Part10:
         answer = context.fetch(_asking_for_dicom(locator), headers={"Accept": "*/*"})
         refuse_text(answer)
-        part10 = Part10.from_bytes(answer.body, context.settings, source=redact(answer.url))
+        # Some URLs are those of WADO-RS, or of services that pack what they send in the same way.
+        content = only_part(answer, context).body if _is_packed(answer) else answer.body
+        part10 = Part10.from_bytes(content, context.settings, source=redact(answer.url))
         refuse_cut(part10, answer)
         return part10
 
     return context.source(("wadouri", locator), fetch)
+
+
+def _is_packed(answer: HttpResponse) -> bool:
+    return MediaType.of(answer.headers.get("Content-Type", "")).name.startswith("multipart/")
 
 
 def _asking_for_dicom(url: str) -> str:
