@@ -8,7 +8,7 @@ import pytest
 from pydicom.uid import ImplicitVRLittleEndian
 
 from loadstone import MetadataError, Session
-from loadstone.metadata import GeneralSeries, PatientStudy
+from loadstone.metadata import PatientStudy
 from loadstone_wado.modules import frame_modules
 from loadstone_wado.part10 import Part10
 from plugins.wado.tests.builders import SETTINGS, image, part10
@@ -23,19 +23,15 @@ WRONG = "1,5"
 
 def with_wrong_number(keyword: str) -> bytes:
     """Return an object in which one decimal string is none; pydicom would not write it."""
-    text = "775" if keyword == "SeriesNumber" else "7.5"
     dataset = image()
-    setattr(dataset, keyword, text)
+    setattr(dataset, keyword, "7.5")
     data = part10(dataset, ImplicitVRLittleEndian)
 
-    assert data.count(text.encode()) == 1
-    return data.replace(text.encode(), WRONG.encode())
+    assert data.count(b"7.5") == 1
+    return data.replace(b"7.5", WRONG.encode())
 
 
-@pytest.mark.parametrize(
-    "keyword",
-    ["SliceThickness", "SpacingBetweenSlices", "RescaleIntercept", "ImagePositionPatient"],
-)
+@pytest.mark.parametrize("keyword", ["RescaleIntercept", "ImagePositionPatient"])
 def test_a_number_that_is_none(tmp_path: Path, keyword: str) -> None:
     """Whatever needs the number fails with the file's path."""
     path = tmp_path / "a.dcm"
@@ -48,16 +44,13 @@ def test_a_number_that_is_none(tmp_path: Path, keyword: str) -> None:
     assert caught.value.source == str(path)
 
 
-@pytest.mark.parametrize(
-    ("keyword", "module"), [("SeriesNumber", GeneralSeries), ("PatientWeight", PatientStudy)]
-)
-def test_modules_name_the_object(keyword: str, module: type[GeneralSeries | PatientStudy]) -> None:
+def test_modules_name_the_object() -> None:
     """A module that cannot be built says of what."""
     with (
-        Part10.from_bytes(with_wrong_number(keyword), SETTINGS, source="a.dcm") as part,
+        Part10.from_bytes(with_wrong_number("PatientWeight"), SETTINGS, source="a.dcm") as part,
         pytest.raises(MetadataError) as caught,
     ):
-        frame_modules(part.instance, 1, scaled=True).get(module)
+        frame_modules(part.instance, 1, scaled=True).get(PatientStudy)
 
     assert caught.value.source == "a.dcm"
 
@@ -65,7 +58,7 @@ def test_modules_name_the_object(keyword: str, module: type[GeneralSeries | Pati
 def test_a_volume_names_the_object(tmp_path: Path) -> None:
     """So does what describes a volume."""
     path = tmp_path / "a.dcm"
-    path.write_bytes(with_wrong_number("SeriesNumber"))
+    path.write_bytes(with_wrong_number("ImagePositionPatient"))
 
     with Session() as session, pytest.raises(MetadataError) as caught:
         session.volume_ids(path)
