@@ -792,7 +792,8 @@ class TestWhatCannotBe:
             asked.append(image_id.rest)
             return flat(int(image_id.rest))
 
-        known = ModuleSet(ImagePixel(*flat(1).pixels.shape, flat(1).pixels.dtype))
+        rows, columns = flat(1).pixels.shape
+        known = ModuleSet(ImagePixel(rows, columns, flat(1).pixels.dtype))
         loader = ImageLoader(
             "toy",
             answer,
