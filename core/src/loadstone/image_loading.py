@@ -39,17 +39,34 @@ GREY, COLOR = 2, 3
 
 
 class ImageMemory:
-    """Memory for the output of one image, charged to the budget unless the caller does without the cache."""
+    """
+    Memory for the output of one image, charged to the budget unless the caller does without the cache.
 
-    def __init__(self, cache: Cache | None, settings: Settings) -> None:
+    Parameters
+    ----------
+    cache
+        Whose budget it is charged to; None: to none.
+    settings
+        Limits.
+    zeros
+        Gives the memory.
+    """
+
+    def __init__(
+        self,
+        cache: Cache | None,
+        settings: Settings,
+        zeros: Callable[[tuple[int, ...], np.dtype[Any]], npt.NDArray[Any]] = np.zeros,
+    ) -> None:
         self._reservation: Reservation | None = cache.reserve(0) if cache is not None else None
         self._cache = cache
         self._settings = settings
+        self._zeros = zeros
         self._given: list[npt.NDArray[Any]] = []
 
     def another(self) -> ImageMemory:
         """Return memory for another image, charged as this one is."""
-        return ImageMemory(self._cache, self._settings)
+        return ImageMemory(self._cache, self._settings, self._zeros)
 
     def allocate(
         self, shape: tuple[int, ...], dtype: np.dtype[Any], image_id: str | None = None, *, beside: int = 0
@@ -66,7 +83,7 @@ class ImageMemory:
         self.reserve(nbytes)
         if self._reservation is not None:
             self._reservation.grow_if_free(beside)
-        array = np.zeros(shape, dtype)
+        array = self._zeros(shape, dtype)
         self._given.append(array)
         return array
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import math
 import mmap
 import os
 import tempfile
@@ -16,12 +17,28 @@ from loadstone.errors import LimitError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["ZEROED", "Allocation", "zeros_in_file"]
+__all__ = ["ZEROED", "Allocation", "zeros_in_file", "zeros_in_pages"]
 
 Allocation: TypeAlias = Literal["ram", "file"]
 """Where the voxels of a volume are."""
 
 _PIECE = 2**20
+
+
+def zeros_in_pages(shape: tuple[int, ...], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    """
+    Return a zeroed array in pages of its own, which the system has back as soon as the array is gone.
+
+    What comes from the heap stays with the process: many arrays that go one by one while another one fills
+    would make it twice as large.
+    """
+    nbytes = math.prod(map(int, shape)) * dtype.itemsize
+    if nbytes >= mmap.PAGESIZE:
+        try:
+            return np.ndarray(shape, dtype, mmap.mmap(-1, nbytes, access=mmap.ACCESS_COPY))
+        except OSError:  # a process may only have so many mappings
+            pass
+    return np.zeros(shape, dtype)
 
 
 def zeros_in_file(shape: tuple[int, ...], dtype: np.dtype[Any]) -> npt.NDArray[Any]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
 
 from loadstone.boundary import typed_error
 from loadstone.errors import LoadstoneError
@@ -11,6 +13,7 @@ from loadstone.ids import ImageId, lane_of
 from loadstone.image_loading import ImageMemory, answered, checked_image
 from loadstone.metadata import ImagePixel, Modules, ModuleSet, Scaling
 from loadstone.parallel import run_parallel
+from loadstone.volume.memory import zeros_in_pages
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,6 +23,9 @@ if TYPE_CHECKING:
     from loadstone.shared_load import SharedLoad
 
 __all__ = ["UnannouncedImages"]
+
+_MOST_MAPPED: Final = 2**14
+"""Images in pages of their own: a quarter of the mappings that Linux lets a process have."""
 
 
 class UnannouncedImages:
@@ -69,7 +75,8 @@ class UnannouncedImages:
         if not self._anew and (known := session.cached_image(image_id, self._context.options)) is not None:
             self._known[image_id] = known  # held, so that the volume finds it when it looks for it
             return
-        memory = ImageMemory(session.cache if self._charged else None, session.settings)
+        zeros = zeros_in_pages if len(self._images) < _MOST_MAPPED else np.zeros
+        memory = ImageMemory(session.cache if self._charged else None, session.settings, zeros)
         self._memories[image_id] = memory
         context = self._context.for_memory(memory).for_image(image_id)
         try:
@@ -80,10 +87,11 @@ class UnannouncedImages:
             raise
         except BaseException as error:
             raise typed_error(error, image_id) from error
-        if memory.gave(image.pixels):
-            memory.settle(image.nbytes)
-        else:
-            memory.reserve(image.nbytes)
+        if not memory.gave(image.pixels):
+            pixels = memory.allocate(image.pixels.shape, image.pixels.dtype, beside=image.nbytes)
+            np.copyto(pixels, image.pixels)
+            image = replace(image, pixels=pixels)
+        memory.settle(image.nbytes)
         self._images[image_id] = image
         before = self._load.progress
         self._load.report(replace(before, done=len(self._images), total=self._total))
