@@ -86,6 +86,9 @@ class Image:
     """Bits of a stored sample that carry a value."""
     pixel_padding: tuple[float, float] | None = None
     """Lowest and highest *stored* value that stand for 'no data'."""
+    stored_bounds: tuple[int, int] | None = None
+    """Two integers between which the loader has made sure that all *stored* values lie, ends included, so
+    that nobody has to look again whether their results fit; None: the core looks."""
     plane: ImagePlane = field(default_factory=ImagePlane)
     """Where the image lies in space."""
     voi_lut: VoiLut = field(default_factory=VoiLut)

@@ -245,40 +245,40 @@ def finished_image(
     stored = image.pixels
     plan = plan_for(image, options)
     if plan.in_place and stored.flags.c_contiguous and memory.gave(stored):
-        result = _scaled_in_place(plan, stored, memory)
+        result = _scaled_in_place(plan, image, memory)
     else:
-        result = scaled_apart(plan, stored, memory, is_charged=memory.gave(stored))
+        result = scaled_apart(plan, image, memory, is_charged=memory.gave(stored))
     return replace(
         image,
         pixels=readonly(result),
         image_id=identity,
         units=image.units if options.scaled else "",
+        stored_bounds=None,  # of what the loader gave
         scaled=options.scaled,
         loader=loader,
         timings=Timings(seconds),
     )
 
 
-def _scaled_in_place(
-    plan: pixels.ScalePlan, stored: npt.NDArray[Any], memory: ImageMemory
-) -> npt.NDArray[Any]:
-    result = stored.view(plan.dtype)
+def _scaled_in_place(plan: pixels.ScalePlan, image: Image, memory: ImageMemory) -> npt.NDArray[Any]:
+    result = image.pixels.view(plan.dtype)
     try:
-        pixels.scale_into(plan, stored, result)
+        pixels.scale_into(plan, image.pixels, result, image.stored_bounds)
     except pixels.FrameDoesNotFit:
-        return scaled_apart(pixels.widened(plan), stored, memory)
+        return scaled_apart(pixels.widened(plan), image, memory)
     return result
 
 
 def scaled_apart(
-    plan: pixels.ScalePlan, stored: npt.NDArray[Any], memory: ImageMemory, *, is_charged: bool = True
+    plan: pixels.ScalePlan, image: Image, memory: ImageMemory, *, is_charged: bool = True
 ) -> npt.NDArray[Any]:
-    """Return scaled values in memory of their own; of what is not charged yet, `stored` is from now on."""
+    """Return scaled values in memory of their own; of what is not charged yet, the stored ones are now."""
+    stored = image.pixels
     result = memory.allocate(stored.shape, plan.dtype, beside=0 if is_charged else stored.nbytes)
     try:
-        pixels.scale_into(plan, stored, result)
+        pixels.scale_into(plan, stored, result, image.stored_bounds)
     except pixels.FrameDoesNotFit:
-        return scaled_apart(pixels.widened(plan), stored, memory)
+        return scaled_apart(pixels.widened(plan), image, memory)
     return result
 
 

@@ -121,7 +121,7 @@ def local_image(session: Session, image: Image | npt.ArrayLike, image_id: str | 
     _refuse_taken(session, key, identity)
     memory = ImageMemory(session.cache, session.settings)
     try:
-        pixels = scaled_apart(plan_for(given, LoadOptions.of()), given.pixels, memory)
+        pixels = scaled_apart(plan_for(given, LoadOptions.of()), given, memory)
         made = replace(
             given, pixels=pixels, image_id=identity, scaled=True, quality=Quality.FULL, loader=LOCAL
         )

@@ -92,6 +92,22 @@ def test_a_frame_is_refused_exactly_when_a_value_does_not_fit(
         assert not out.any()
 
 
+def test_bounds_spare_a_look() -> None:
+    """Bounds that the plan admits spare the look at the frame; others, and none, do not."""
+    plan = scale_plan(np.dtype(np.uint16), 1, -1024, bits_stored=12)
+    stored = np.array([[0, 4095]], np.uint16)
+    beyond = np.array([[0, 65535]], np.uint16)
+    out = np.zeros(stored.shape, plan.dtype)
+
+    scale_into(plan, stored, out, (0, 4095))
+    assert out.tolist() == [[-1024, 3071]]
+    assert plan.admits((0, 4095))
+    for bounds in (None, (0, 65535), (-1, 40000)):
+        assert not plan.admits(bounds)
+        with pytest.raises(FrameDoesNotFit):
+            scale_into(plan, beyond, out, bounds)
+
+
 @given(
     stored=frames(WIDE_INTEGERS, values=st.integers(0, 100)),
     slope=st.integers(-300, 300).filter(bool),

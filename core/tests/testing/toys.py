@@ -76,6 +76,7 @@ def filled(image_id: ImageId, context: LoadContext, *, add: int = 0) -> npt.NDAr
 def image(pixels: npt.NDArray[Any], **fields: Any) -> Image:
     """Return the image of a toy."""
     told: dict[str, Any] = {"slope": 1.0, "intercept": -1024.0, "units": "HU", "plane": PLANE}
+    told["stored_bounds"] = int(pixels.min()), int(pixels.max())
     return Image(pixels, **told | fields)
 
 

@@ -107,6 +107,10 @@ def allocates_in_vain(image_id: ImageId, context: LoadContext) -> Image:
     return image(filled(image_id, context).copy())
 
 
+def vouches_for_too_little(image_id: ImageId, context: LoadContext) -> Image:
+    return image(filled(image_id, context), stored_bounds=(0, 1))
+
+
 def keeps_pixels_in_its_module(image_id: ImageId, context: LoadContext) -> Image:
     return image(MODULE_PIXELS[toys.number_of(image_id)])
 
@@ -304,6 +308,7 @@ _IMAGES: dict[str, ImageLoad] = {
     "test_memory_is_counted": keeps_what_is_evicted,
     "test_nbytes_is_true": says_it_is_small,
     "test_output_is_made_once": allocates_in_vain,
+    "test_stored_bounds_hold": vouches_for_too_little,
     "test_sessions_share_no_pixels": keeps_pixels_in_its_module,
     "test_partial_images_never_get_worse": gets_worse,
 }

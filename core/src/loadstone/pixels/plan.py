@@ -75,6 +75,13 @@ class ScalePlan:
         """Whether each frame is looked at, because the headers do not rule out that a value does not fit."""
         return self.least is not None or self.most is not None
 
+    def admits(self, bounds: tuple[int, int] | None) -> bool:
+        """Say whether no stored value between two bounds has a result that does not fit; None: any value."""
+        if bounds is None:
+            return not self.checked
+        least, most = bounds
+        return (self.least is None or least >= self.least) and (self.most is None or most <= self.most)
+
     @property
     def in_place(self) -> bool:
         """Whether the result may replace the stored values in their memory: ``stored.view(plan.dtype)``."""

@@ -53,15 +53,16 @@ def scale(plan: ScalePlan, stored: AnyArray) -> AnyArray:
     FrameDoesNotFit, MetadataError, PluginContractError
         As `scale_into`.
     """
-    _refuse_other_dtype(plan, stored)
-    if plan.identity:
+    if plan.identity and stored.dtype == plan.stored:
         return stored.view(plan.dtype)
     out = np.empty(stored.shape, plan.dtype)
-    _METHODS[plan.arithmetic](plan, stored, out)
+    scale_into(plan, stored, out)
     return out
 
 
-def scale_into(plan: ScalePlan, stored: AnyArray, out: AnyArray) -> None:
+def scale_into(
+    plan: ScalePlan, stored: AnyArray, out: AnyArray, bounds: tuple[int, int] | None = None
+) -> None:
     """
     Scale into given memory.
 
@@ -75,6 +76,8 @@ def scale_into(plan: ScalePlan, stored: AnyArray, out: AnyArray) -> None:
         Where the result goes: same shape, dtype of the plan. With ``plan.in_place`` it may be
         ``stored.view(plan.dtype)``. It may overlap C-contiguous stored values that are not wider if no
         result lies behind its stored value: `stored` at the end of the memory of `out`, for example.
+    bounds
+        Lowest and highest value that `stored` can hold, if somebody has made sure of it.
 
     Raises
     ------
@@ -85,16 +88,14 @@ def scale_into(plan: ScalePlan, stored: AnyArray, out: AnyArray) -> None:
     PluginContractError
         If `stored` is not of the dtype that the plan was made for.
     """
-    _refuse_other_dtype(plan, stored)
-    _METHODS[plan.arithmetic](plan, stored, out)
-
-
-def _refuse_other_dtype(plan: ScalePlan, stored: AnyArray) -> None:
     if stored.dtype != plan.stored:
         raise PluginContractError(
             f"the stored values are {stored.dtype}, the headers promised {plan.stored}",
             hint="The metadata and the loader of a plugin must agree on the dtype.",
         )
+    if not plan.admits(bounds) and stored.size:
+        _refuse_misfits(plan, stored)
+    _METHODS[plan.arithmetic](plan, stored, out)
 
 
 def _copy(plan: ScalePlan, stored: AnyArray, out: AnyArray) -> None:
@@ -130,11 +131,12 @@ def _integers(plan: ScalePlan, stored: AnyArray, out: AnyArray) -> None:
     way, the result is right modulo 2**n; after the check it lies in the range of the dtype, where no two
     values have the same remainder.
     """
-    if plan.checked and stored.size:
-        _refuse_misfits(plan, stored)
     dtype = plan.dtype
-    # A ufunc casts through buffers, which takes four times as long as a view.
     slope, intercept = _remainder(plan.slope, dtype), _remainder(plan.intercept, dtype)
+    if plan.in_place and slope == 1:
+        # A ufunc casts through buffers, which takes four times as long as a view.
+        np.add(stored.view(dtype), intercept, out=out)
+        return
     for values, target in _parts(stored.view(dtype) if plan.in_place else stored, out):
         if slope != 1:
             np.multiply(values, slope, out=target, dtype=dtype, casting="unsafe")
@@ -143,10 +145,10 @@ def _integers(plan: ScalePlan, stored: AnyArray, out: AnyArray) -> None:
 
 
 @lru_cache(maxsize=64)  # every image of a series asks for the same
-def _remainder(value: float, dtype: np.dtype[Any]) -> int:
+def _remainder(value: float, dtype: np.dtype[Any]) -> Any:  # noqa: ANN401 - numpy's scalar of that dtype
     """Return what an integral value is modulo 2**n, as a value of the dtype."""
     limits = np.iinfo(dtype)
-    return (int(value) - int(limits.min)) % (1 << limits.bits) + int(limits.min)
+    return dtype.type((int(value) - int(limits.min)) % (1 << limits.bits) + int(limits.min))
 
 
 def _refuse_misfits(plan: ScalePlan, stored: AnyArray) -> None:

@@ -194,7 +194,7 @@ class Assembly:
         if not in_place:
             self.scratch.cover(image.nbytes, image_id)
         try:
-            self.block.place(index, image.pixels, plan, image_id)
+            self.block.place(index, image.pixels, plan, image_id, image.stored_bounds)
         except pixels.FrameDoesNotFit:
             self._misfit(index, image)
             return False
@@ -356,6 +356,7 @@ class Assembly:
             template,
             pixels=self.block.view.reshape(-1, *self.plan.slice_shape)[index],
             image_id=self.plan.names[index] if self.plan.names else "",
+            stored_bounds=None,  # of what the loader gave
             plane=self.plan.plane(index) if self.plan.shear else template.plane,
             scaled=self.options.scaled,
             quality=Quality(self.quality[index]) if self.quality[index] else Quality.FAR_REPLICATE,

@@ -79,13 +79,21 @@ class Block:
         Values that are narrower than those of the volume lie at the end of the slice: scaled in ascending
         order to its front, none is overwritten before it was read.
         """
-        if shape != self.slices.shape[1:] or stored.itemsize > self.slices.dtype.itemsize:
+        into = self.slices[index]
+        if shape != into.shape or stored.itemsize > into.itemsize:
             return None
-        return tail(self.slices[index], stored)
+        return into.view(stored) if stored.itemsize == into.itemsize else tail(into, stored)
 
-    def place(self, index: int, stored: npt.NDArray[Any], plan: pixels.ScalePlan, identity: str) -> None:
+    def place(
+        self,
+        index: int,
+        stored: npt.NDArray[Any],
+        plan: pixels.ScalePlan,
+        identity: str,
+        bounds: tuple[int, int] | None = None,
+    ) -> None:
         """
-        Scale stored values into their slice; they may already lie in it.
+        Scale stored values into their slice; they may already lie in it, and be known to lie in bounds.
 
         Raises
         ------
@@ -102,10 +110,10 @@ class Block:
                 f"the image is {stored.shape}, its metadata promised {into.shape}", source=identity
             )
         if shear is None:
-            pixels.scale_into(plan, stored, into)
+            pixels.scale_into(plan, stored, into, bounds)
             return
         scaled = np.empty(stored.shape, into.dtype)
-        pixels.scale_into(plan, stored, scaled)
+        pixels.scale_into(plan, stored, scaled, bounds)
         shear.move(scaled, index % shear.slices, into)
 
     def copy(self, index: int, target: int) -> None:

@@ -42,7 +42,8 @@ class Qualities:
         self.array: npt.NDArray[np.uint8] = np.zeros(count, np.uint8)
         self.array[[*final]] = FULL
         self._done = int(np.count_nonzero(self.array))
-        self._changed = threading.Condition(threading.Lock())
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._claimed: set[int] = set()
         self._writers = 0
         self._waiters = 0
@@ -54,7 +55,7 @@ class Qualities:
 
     def claim_empty(self, index: int) -> bool:
         """Let a loader write straight into a slice, and nobody else, if it holds nothing yet."""
-        with self._changed:
+        with self._lock:
             if self.array[index]:
                 return False
             self._claimed.add(index)
@@ -62,7 +63,7 @@ class Qualities:
 
     def claim(self, index: int, quality: int) -> bool:
         """Let an image of that quality be written into its slice, if it is no worse than what is there."""
-        with self._changed:
+        with self._lock:
             if quality < self.array.item(index):
                 return False
             self._claimed.add(index)
@@ -70,12 +71,12 @@ class Qualities:
 
     def free(self, index: int) -> None:
         """Take back a claim."""
-        with self._changed:
+        with self._lock:
             self._claimed.discard(index)
 
     def reach(self, index: int, quality: int = FULL) -> None:
         """Note that an image is in its slice, and tell who waits for it."""
-        with self._changed:
+        with self._lock:
             self._claimed.discard(index)
             if self.array.item(index) >= quality:
                 return

@@ -16,7 +16,7 @@ from loadstone_wado.codecs import prepare, prepare_reduced
 from loadstone_wado.colour import palette_to_rgb, to_rgb
 from loadstone_wado.meaning import frame_scaling, frame_voi_lut
 from loadstone_wado.naming import naming
-from loadstone_wado.native import is_plain, keep_low_bits
+from loadstone_wado.native import keep_low_bits
 from loadstone_wado.real_world import real_world_map
 from loadstone_wado.transfer_syntaxes import EXPLICIT_VR_BIG_ENDIAN, NATIVE
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from loadstone_wado.instance import Instance
     from loadstone_wado.output import Output
 
-__all__ = ["Allocate", "decode_frame", "decode_reduced", "is_direct", "load_frame", "read_native_frame_into"]
+__all__ = ["Allocate", "decode_frame", "decode_reduced", "is_direct", "load_direct", "load_frame"]
 
 Allocate = Callable[[tuple[int, ...], np.dtype[Any]], npt.NDArray[Any]]
 """Gives the memory for an image: shape and dtype to a C-contiguous array (the load context's `allocate`)."""
@@ -176,61 +176,68 @@ def load_frame(
         As `decode_frame` and `FrameReader.read`.
     """
     instance = reader.instance
-    output = instance.output(scaled=scaled, values=values)
-    if not is_direct(instance, scaled=scaled, values=values):
-        encoded = reader.read(number)
-        return decode_frame(instance, number, encoded, scaled=scaled, values=values, allocate=allocate)
-    pixels = read_native_frame_into(reader, number, allocate)
-    return _image(instance, number, pixels, output, output.photometric_interpretation)
+    if is_direct(instance, scaled=scaled, values=values):
+        return load_direct(reader, number, scaled=scaled, values=values, allocate=allocate)
+    encoded = reader.read(number)
+    return decode_frame(instance, number, encoded, scaled=scaled, values=values, allocate=allocate)
 
 
 def is_direct(instance: Instance, *, scaled: bool, values: str | None = None) -> bool:
     """Say whether the bytes of a frame are, as they are, the result: there is nothing to decode."""
-    output = instance.output(scaled=scaled, values=values)
     return (
         instance.transfer_syntax_uid in _PLAIN_SYNTAXES
-        and output.is_stored
-        and is_plain(instance.layout)
-        and (not output.as_rgb or instance.layout.photometric_interpretation == "RGB")
+        and instance.output(scaled=scaled, values=values).is_bytes
     )
 
 
-def read_native_frame_into(
-    reader: FrameReader, number: int, allocate: Allocate = np.empty
-) -> npt.NDArray[Any]:
+def load_direct(
+    reader: FrameReader,
+    number: int,
+    *,
+    scaled: bool = True,
+    values: str | None = None,
+    allocate: Allocate = np.empty,
+) -> Image:
     """
-    Read a little-endian, uncompressed, interleaved frame straight into the memory of the result.
+    Read a frame for which `is_direct` holds straight into the memory of the result.
 
     Parameters
     ----------
-    reader
-        Reads the object's frames.
-    number
-        The frame, from 1.
-    allocate
-        Gives the memory.
+    reader, number, scaled, values, allocate
+        As for `load_frame`.
 
     Raises
     ------
     IntegrityError
-        If the file is shorter than its header says.
+        If the object is shorter than its header says.
+    LoadstoneError
+        As `FrameReader.native_range`.
     """
+    instance, layout = reader.instance, reader.instance.layout
     place = reader.native_range(number)
-    layout = reader.instance.layout
     out = allocate(layout.shape, layout.dtype)
-    count = reader.blob.readinto(place.offset, out.reshape(-1).view(np.uint8).data)
+    count = reader.blob.readinto(place.offset, out.data.cast("B"))
     if count < place.length:
         raise IntegrityError(
             f"frame {number} is truncated: {place.length:,} bytes are needed, {count:,} are there",
             source=reader.blob.source,
         )
+    output = instance.output(scaled=scaled, values=values)
+    bounds = None
     if layout.unused_bits:
         keep_low_bits(out, layout.bits_stored)
-    return out
+        bounds = layout.bounds
+    return _image(instance, number, out, output, output.photometric_interpretation, bounds=bounds)
 
 
 def _image(
-    instance: Instance, number: int, pixels: npt.NDArray[Any], output: Output, photometric: str
+    instance: Instance,
+    number: int,
+    pixels: npt.NDArray[Any],
+    output: Output,
+    photometric: str,
+    *,
+    bounds: tuple[int, int] | None = None,
 ) -> Image:
     scaling = frame_scaling(instance, number, output)
     return Image(
@@ -241,6 +248,7 @@ def _image(
         photometric_interpretation=photometric,
         bits_stored=output.bits_stored,
         pixel_padding=instance.pixel_padding if output.is_stored and pixels.ndim == 2 else None,
+        stored_bounds=bounds,
         plane=instance.frame(number).plane,
         voi_lut=frame_voi_lut(instance, number, output),
         inverted=instance.inverted,

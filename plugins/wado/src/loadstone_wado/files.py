@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from loadstone import ImageId, LoadCancelled, LoadstoneError
 from loadstone.ids import path_of, rest_of
-from loadstone_wado.decode import decode_frame, decode_reduced, is_direct, load_frame
+from loadstone_wado.decode import decode_frame, decode_reduced, is_direct, load_direct
 from loadstone_wado.ids import Selection, frame_of
 from loadstone_wado.modules import frame_modules
 from loadstone_wado.series import Member, stacks_of
@@ -49,7 +49,7 @@ def load(image_id: ImageId, context: LoadContext) -> Image:
     allocate = partial(context.allocate, image_id=image_id)
     with context.reading():
         if is_direct(stored.instance, scaled=scaled, values=values):
-            return load_frame(stored.frames, number, scaled=scaled, values=values, allocate=allocate)
+            return load_direct(stored.frames, number, scaled=scaled, values=values, allocate=allocate)
         encoded = stored.frames.read(number)
     instance, level = stored.instance, context.retrieve.decode_level
     with context.computing():

@@ -70,6 +70,12 @@ class PixelLayout:
         )
 
     @property
+    def bounds(self) -> tuple[int, int]:
+        """Lowest and highest integer that `bits_stored` bits can be."""
+        most = (1 << (self.bits_stored - self.signed)) - 1
+        return (-most - 1, most) if self.signed else (0, most)
+
+    @property
     def subsampled(self) -> bool:
         """Whether native frames hold two luminances for each pair of chrominances."""
         return self.photometric_interpretation in _SUBSAMPLED

@@ -107,7 +107,8 @@ def keep_low_bits(array: npt.NDArray[Any], bits: int | None) -> None:
     # Looking costs a fifth of changing, and well-made objects need no change.
     signed = array.dtype.kind == "i"
     highest = (1 << (bits - signed)) - 1
-    if array.max() <= highest and (not signed or array.min() >= -highest - 1):
+    values = array.reshape(-1)
+    if np.maximum.reduce(values) <= highest and (not signed or np.minimum.reduce(values) >= -highest - 1):
         return
     shift = array.dtype.itemsize * 8 - bits
     np.left_shift(array, shift, out=array)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from loadstone.errors import MetadataError, UnsupportedError
+from loadstone_wado.native import is_plain
 from loadstone_wado.palettes import Palette, read_palette
 from loadstone_wado.real_world import real_world_dtype
 from loadstone_wado.suv import SUV_UNITS
@@ -46,6 +47,8 @@ class Output:
     """Whether values that mean something are wanted; False: stored values."""
     values: str | None = None
     """The kind of values that is wanted; None: modality values."""
+    is_bytes: bool = False
+    """Whether the bytes of an uncompressed frame, in native byte order, are the array as they are."""
 
     @property
     def is_stored(self) -> bool:
@@ -77,6 +80,13 @@ def describe_output(instance: Instance, *, scaled: bool, values: str | None = No
         As `Instance.layout`; `MetadataError` if a palette or a LUT is damaged; `UnsupportedError` if such
         objects have no values of that kind.
     """
+    output = _described(instance, scaled=scaled, values=values)
+    layout = instance.layout
+    as_they_are = not output.as_rgb or layout.photometric_interpretation == "RGB"
+    return replace(output, is_bytes=output.is_stored and as_they_are and is_plain(layout))
+
+
+def _described(instance: Instance, *, scaled: bool, values: str | None) -> Output:
     layout = instance.layout
     stored = _stored(layout)
     if not scaled:

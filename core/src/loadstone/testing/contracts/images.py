@@ -103,6 +103,20 @@ class ImageLoaderContract(ArrayChecks, ErrorChecks, RemoteChecks, LeftoverChecks
             "into what context.allocate gives, or return your own array and allocate none"
         )
 
+    def test_stored_bounds_hold(
+        self, loadable: Subject, new_session: Callable[[], Session], image_ids: list[str]
+    ) -> None:
+        """No stored value lies outside of `stored_bounds`, for which the loader vouches."""
+        with new_session() as session:
+            images = [stored_image(session, each) for each in image_ids]
+        vouched = [(image, image.stored_bounds) for image in images if image.stored_bounds is not None]
+        if not vouched:
+            pytest.skip("the loader vouches for no bounds")
+
+        for image, (least, most) in vouched:
+            assert least <= image.pixels.min(), image.image_id
+            assert image.pixels.max() <= most, image.image_id
+
     def test_sessions_share_no_pixels(self, loadable: Subject, new_session: Callable[[], Session]) -> None:
         """No pixels are kept in the module: two sessions get memory of their own."""
         with new_session() as one, new_session() as other:
