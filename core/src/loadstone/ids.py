@@ -182,6 +182,8 @@ def path_of(rest: str) -> str:
     >>> path_of("file:///data/my%20scan.nii")
     '/data/my scan.nii'
     """
+    if rest.startswith("/") and not rest.startswith("//") and "%" not in rest and "\0" not in rest:
+        return rest  # as nearly all do: there is nothing to undo
     is_url = scheme_of(rest) == "file"
     location = rest[len("file:") :] if is_url else rest
     if location.startswith(("///", "//localhost/")):

@@ -66,11 +66,11 @@ def current_load() -> SharedLoad[Any] | None:
 def current_order() -> Order:
     """Return how urgent the requests of the calling thread or coroutine are."""
     order = _order.get()
+    if order is not None:
+        return order
     load = current_load()
     request = load.request if load is not None else None
-    if order is not None or request is None:
-        return order or (RequestType.PREFETCH, 0)
-    return request.type, request.priority
+    return (RequestType.PREFETCH, 0) if request is None else (request.type, request.priority)
 
 
 @contextmanager

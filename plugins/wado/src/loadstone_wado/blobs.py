@@ -13,7 +13,17 @@ from loadstone.errors import FetchError
 if TYPE_CHECKING:
     from typing import BinaryIO, Self
 
-__all__ = ["Blob", "FileBlob", "HeadBlob", "MemoryBlob", "StreamBlob", "as_stream"]
+__all__ = [
+    "Blob",
+    "FileBlob",
+    "HeadBlob",
+    "MemoryBlob",
+    "StreamBlob",
+    "as_stream",
+    "open_descriptor",
+    "read_descriptor",
+    "unreadable",
+]
 
 _HAS_POSITIONED_READS = hasattr(os, "preadv")
 _OPEN: Final = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
@@ -67,6 +77,41 @@ class MemoryBlob:
         return len(part)
 
 
+def open_descriptor(path: str) -> int:
+    """
+    Open a file to be read.
+
+    Raises
+    ------
+    FetchError
+        If it cannot be opened.
+    """
+    try:
+        return os.open(path, _OPEN)
+    except OSError as error:
+        raise unreadable(error, path) from error
+
+
+def read_descriptor(descriptor: int, offset: int, target: memoryview) -> int:
+    """Read an open file from `offset` on into `target`, by as many reads as it takes; return how much."""
+    done = 0
+    while done < len(target):
+        count = _read_once(descriptor, offset + done, target[done:] if done else target)
+        if not count:
+            break
+        done += count
+    return done
+
+
+def _read_once(descriptor: int, offset: int, target: memoryview) -> int:
+    if _HAS_POSITIONED_READS:
+        return os.preadv(descriptor, [target], offset)
+    os.lseek(descriptor, offset, os.SEEK_SET)
+    data = os.read(descriptor, len(target))
+    target[: len(data)] = data
+    return len(data)
+
+
 class FileBlob:
     """
     An open file.
@@ -88,11 +133,8 @@ class FileBlob:
         self.source = os.fspath(path)
         self._lock = threading.Lock()
         self._descriptor = -1
-        try:
-            self._descriptor = os.open(self.source, _OPEN)
-            self.status = os.fstat(self._descriptor)
-        except OSError as error:
-            raise _unreadable(error, self.source) from error
+        self._descriptor = open_descriptor(self.source)
+        self.status = os.fstat(self._descriptor)
         if not stat.S_ISREG(self.status.st_mode):
             self.close()
             raise FetchError("it is no regular file", source=self.source, hint="Check the path.")
@@ -110,7 +152,7 @@ class FileBlob:
                 return data if len(data) == length else self._read_rest(data, offset, length)
             return self._read_rest(b"", offset, length)
         except OSError as error:
-            raise _unreadable(error, self.source) from error
+            raise unreadable(error, self.source) from error
 
     def _read_rest(self, data: bytes, offset: int, length: int) -> bytes:
         """Go on after a short read (a network disk, a signal, more than 2 GiB)."""
@@ -121,25 +163,13 @@ class FileBlob:
 
     def readinto(self, offset: int, target: memoryview) -> int:
         """Read from `offset` on into `target`, without a copy in between."""
-        done = 0
         try:
-            while done < len(target):
-                count = self._read_once(offset + done, target[done:])
-                if not count:
-                    break
-                done += count
+            if _HAS_POSITIONED_READS:
+                return read_descriptor(self._descriptor, offset, target)
+            with self._lock:
+                return read_descriptor(self._descriptor, offset, target)
         except OSError as error:
-            raise _unreadable(error, self.source) from error
-        return done
-
-    def _read_once(self, offset: int, target: memoryview) -> int:
-        if _HAS_POSITIONED_READS:
-            return os.preadv(self._descriptor, [target], offset)
-        with self._lock:
-            os.lseek(self._descriptor, offset, os.SEEK_SET)
-            data = os.read(self._descriptor, len(target))
-        target[: len(data)] = data
-        return len(data)
+            raise unreadable(error, self.source) from error
 
     def close(self) -> None:
         """Close the file; a second time does nothing."""
@@ -244,7 +274,8 @@ def _lost(error: OSError | ValueError, source: str) -> FetchError:
     )
 
 
-def _unreadable(error: OSError, source: str) -> FetchError:
+def unreadable(error: OSError, source: str) -> FetchError:
+    """Return the error for what the system says of a file."""
     return FetchError(
         error.strerror or str(error), source=source, hint="Check the path and the permission to read it."
     )

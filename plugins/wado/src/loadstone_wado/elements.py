@@ -74,6 +74,10 @@ class Elements(ABC):
         """Return what stands for the values of these attributes where that is cheap, else None."""
         return None
 
+    def has(self, tag: Attribute) -> bool:
+        """Say whether an attribute may have a value; False only where it is certain that it has none."""
+        return True
+
     def texts(self, tag: Attribute) -> tuple[str, ...]:
         """Return the values as text."""
         return tuple(map(str, self.values(tag)))
@@ -176,6 +180,10 @@ class RawElements(Elements):
     def fingerprint(self, names: Sequence[Attribute]) -> Hashable:
         """Return the bytes of the values; None within sequences, where the data set around has a say."""
         return None if self._parent else (self._implicit, *map(self._found.get, names))
+
+    def has(self, tag: Attribute) -> bool:
+        """Say whether an attribute is there."""
+        return tag in self._found
 
     def values(self, tag: Attribute) -> tuple[Value, ...]:
         """Return the values as they are recorded."""

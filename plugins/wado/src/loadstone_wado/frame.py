@@ -39,6 +39,11 @@ class FunctionalGroups:
         self._elements = elements
 
     @lazy
+    def _are_there(self) -> bool:
+        groups = (tags.PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE, tags.SHARED_FUNCTIONAL_GROUPS_SEQUENCE)
+        return any(map(self._elements.has, groups))
+
+    @lazy
     def _of_frames(self) -> Sequence[Elements]:
         return self._elements.items(tags.PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE)
 
@@ -48,6 +53,8 @@ class FunctionalGroups:
 
     def of(self, number: int) -> tuple[Elements, ...]:
         """Return those of a frame, from 1: its own, then the shared ones."""
+        if not self._are_there:
+            return ()
         own = self._of_frames[number - 1 : number]
         return (*own, self._shared) if self._shared else tuple(own)
 
