@@ -25,7 +25,7 @@ from loadstone_wado.transfer_syntaxes import (
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
 )
-from loadstone_wado.walk import Found, Pixels, UnusualHeaderError, walk
+from loadstone_wado.walk import Found, Known, Pixels, Step, UnusualHeaderError, walk
 
 if TYPE_CHECKING:
     import io
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from loadstone.settings import Settings
     from loadstone_wado.blobs import Blob
+    from loadstone_wado.likeness import Likeness
 
 __all__ = ["Header", "PixelElement", "read_dataset", "read_header"]
 
@@ -77,7 +78,7 @@ class Header:
     """The data set in which the pixel data is, when the object is deflated."""
 
 
-def read_header(blob: Blob, settings: Settings) -> Header:
+def read_header(blob: Blob, settings: Settings, likeness: Likeness | None = None) -> Header:
     """
     Read the header of a Part-10 object.
 
@@ -87,6 +88,8 @@ def read_header(blob: Blob, settings: Settings) -> Header:
         The object.
     settings
         Limits.
+    likeness
+        What headers that were read before have in common with it.
 
     Raises
     ------
@@ -107,7 +110,7 @@ def read_header(blob: Blob, settings: Settings) -> Header:
         if transfer_syntax_uid == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
             return _read_deflated(blob, position, settings)
         implicit = transfer_syntax_uid == IMPLICIT_VR_LITTLE_ENDIAN
-        found, pixels = _walk(blob, first, position, implicit=implicit)
+        found, pixels = _walk(blob, first, position, implicit=implicit, likeness=likeness)
     except _EndsEarlyError as error:
         header = _read_unusual(blob)
         if header.pixels is None:
@@ -153,20 +156,34 @@ def _read_meta(data: bytes) -> tuple[str, int]:
     return text, position
 
 
-def _walk(blob: Blob, window: bytes, position: int, *, implicit: bool) -> tuple[Found, PixelElement | None]:
+def _walk(
+    blob: Blob, window: bytes, position: int, *, implicit: bool, likeness: Likeness | None = None
+) -> tuple[Found, PixelElement | None]:
     """Walk over a data set, reading more of it as long as the pixel data is not reached."""
     found: Found = {}
+    if likeness is None:
+        return found, _walk_on(
+            blob, window, found, walk(window, position, found, implicit=implicit), implicit=implicit
+        )
+    known = Known(likeness.runs(implicit=implicit))
+    step = walk(window, position, found, implicit=implicit, known=known)
+    likeness.note(window, position, known.covered, implicit=implicit)
+    return found, _walk_on(blob, window, found, step, implicit=implicit)
+
+
+def _walk_on(blob: Blob, window: bytes, found: Found, step: Step, *, implicit: bool) -> PixelElement | None:
+    """Go on where the walk over the first bytes of an object stopped."""
     base = 0
     size = FIRST_BYTES
     while True:
-        position, needed, pixels = walk(window, position, found, implicit=implicit)
+        position, needed, pixels = step
         if pixels:
-            return found, _pixel_element(pixels, base)
+            return _pixel_element(pixels, base)
         # What stands behind a large value is as short as any other header.
         size = FIRST_BYTES if position > len(window) else _GROWTH * size
         base += position
         if base == blob.size:
-            return found, None
+            return None
         if base > blob.size:
             raise _EndsEarlyError
         if base - position + len(window) == blob.size:
@@ -174,9 +191,10 @@ def _walk(blob: Blob, window: bytes, position: int, *, implicit: bool) -> tuple[
             raise _EndsEarlyError if window[position:].strip(b"\0") else UnusualHeaderError
         # Bounded by what is there, whatever length the header claims.
         size = min(max(needed, size), blob.size - base)
-        window, position = blob.read(base, size), 0
+        window = blob.read(base, size)
         if len(window) < size:
             raise UnusualHeaderError
+        step = walk(window, 0, found, implicit=implicit)
 
 
 def _pixel_element(pixels: Pixels, base: int) -> PixelElement:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from loadstone.settings import Settings
     from loadstone_wado.blobs import Blob
     from loadstone_wado.elements import Elements
+    from loadstone_wado.likeness import Likeness
     from loadstone_wado.mosaics import Mosaic
 
 __all__ = ["Instance"]
@@ -96,7 +97,12 @@ class Instance:
 
     @classmethod
     def from_blob(
-        cls, blob: Blob, settings: Settings, *, dataset: Callable[[], Dataset] | None = None
+        cls,
+        blob: Blob,
+        settings: Settings,
+        *,
+        dataset: Callable[[], Dataset] | None = None,
+        likeness: Likeness | None = None,
     ) -> Self:
         """
         Read a Part-10 object.
@@ -109,13 +115,15 @@ class Instance:
             Limits.
         dataset
             Reads it again as a pydicom Dataset; default: from a copy of its header's bytes.
+        likeness
+            What headers that were read before have in common with it.
 
         Raises
         ------
         LoadstoneError
             As `read_header`.
         """
-        header = read_header(blob, settings)
+        header = read_header(blob, settings, likeness)
         if dataset is None:
             # The image may outlive the bytes: keep the head of them, not the pixels.
             head = MemoryBlob(blob.read(0, _head_length(blob, header.pixels, header.inflated)), blob.source)

@@ -8,6 +8,7 @@ length that the header claims: a value is sliced out of bytes that are there.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from struct import Struct
 from struct import error as StructError  # noqa: N812 - it is a class, and `error` says too little
 from typing import TYPE_CHECKING, Final
@@ -15,18 +16,22 @@ from typing import TYPE_CHECKING, Final
 from loadstone_wado import tags
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
 __all__ = [
     "MAX_DEPTH",
     "Element",
     "Found",
+    "Known",
     "Pixels",
+    "Run",
+    "Runs",
     "UnusualHeaderError",
     "elements_of",
     "item_ranges",
     "walk",
     "walk_item",
+    "whole_elements",
 ]
 
 Found = dict[int, tuple[bytes, bytes]]
@@ -60,6 +65,7 @@ _HAS_LONG_LENGTH: Final[Mapping[bytes, bool]] = {
     **dict.fromkeys(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split(), True),
 }
 _SHORT: Final = frozenset(vr for vr, is_long in _HAS_LONG_LENGTH.items() if not is_long)
+_LONG_VRS: Final = frozenset(vr for vr, is_long in _HAS_LONG_LENGTH.items() if is_long)
 
 
 class UnusualHeaderError(Exception):
@@ -82,7 +88,31 @@ Step = tuple[int, int, Pixels | None]
 """Where the walk stopped, how many bytes it needs from there on, the pixel data if that was reached."""
 
 
-def walk(data: bytes, position: int, found: Found, *, implicit: bool) -> Step:
+class Run:
+    """Elements that follow each other in many headers, byte for byte the same."""
+
+    __slots__ = ("data", "found")
+
+    def __init__(self, data: bytes, found: Found) -> None:
+        self.data = data
+        self.found = found
+
+
+Runs = Mapping[int, Run]
+"""By the key of the first element."""
+
+
+class Known:
+    """The runs that a walk may meet, and how many bytes it has skipped by them."""
+
+    __slots__ = ("covered", "runs")
+
+    def __init__(self, runs: Runs) -> None:
+        self.runs = runs
+        self.covered = 0
+
+
+def walk(data: bytes, position: int, found: Found, *, implicit: bool, known: Known | None = None) -> Step:
     """
     Walk over elements until the pixel data or the end of `data`.
 
@@ -96,6 +126,8 @@ def walk(data: bytes, position: int, found: Found, *, implicit: bool) -> Step:
         Takes the elements that are wanted.
     implicit
         Whether elements are in implicit VR.
+    known
+        Runs of elements that are not looked at one by one.
 
     Returns
     -------
@@ -112,29 +144,34 @@ def walk(data: bytes, position: int, found: Found, *, implicit: bool) -> Step:
         If the bytes are no plain elements.
     """
     try:
-        return (_walk_implicit if implicit else _walk_explicit)(data, position, found)
+        return (_walk_implicit if implicit else _walk_explicit)(data, position, found, known or Known({}))
     except StructError:
         raise UnusualHeaderError from None
 
 
-def _walk_explicit(data: bytes, position: int, found: Found) -> Step:
+def _walk_explicit(data: bytes, position: int, found: Found, known: Known) -> Step:
     # The hot loop of all reading: no calls but the necessary ones, globals as locals.
-    unpack, has_long_length, short, known = _EXPLICIT, _HAS_LONG_LENGTH.get, _SHORT, _WANTED
+    unpack, short, wanted, runs = _EXPLICIT, _SHORT, _WANTED, known.runs
     end = len(data)
     last = end - 12
     while position <= last:
         key, vr, length = unpack(data, position)
-        if vr in short and key not in known:
-            position += 8 + length
+        if key in runs and data.startswith((run := runs[key]).data, position):
+            found.update(run.found)
+            position += len(run.data)
+            known.covered += len(run.data)
             continue
-        long = has_long_length(vr)
         start = position + 8
-        if long:
+        if vr in short:
+            if key not in wanted:
+                position = start + length
+                continue
+        elif vr in _LONG_VRS:
             (length,) = _LONG(data, start)
             start += 4
-        elif long is None:
+        else:
             raise UnusualHeaderError
-        tag = known.get(key)
+        tag = wanted.get(key)
         if length == UNDEFINED or tag == _IS_PIXELS:
             done = _special(data, position, (key, vr, start, length), found)
             if isinstance(done, tuple):
@@ -162,10 +199,15 @@ def _tail(data: bytes, position: int, found: Found) -> Step:
     return position, 12, None
 
 
-def _walk_implicit(data: bytes, position: int, found: Found) -> Step:
-    end = len(data)
+def _walk_implicit(data: bytes, position: int, found: Found, known: Known) -> Step:
+    end, runs = len(data), known.runs
     while position + 8 <= end:
         key, length = _IMPLICIT(data, position)
+        if key in runs and data.startswith((run := runs[key]).data, position):
+            found.update(run.found)
+            position += len(run.data)
+            known.covered += len(run.data)
+            continue
         tag = _WANTED.get(key)
         start = position + 8
         if length == UNDEFINED or tag == _IS_PIXELS:
@@ -277,6 +319,38 @@ def item_ranges(data: bytes, *, implicit: bool) -> Iterator[tuple[int, int]]:
         except StructError:
             raise UnusualHeaderError from None
         yield start, position - 8
+
+
+def whole_elements(data: bytes, position: int, *, implicit: bool) -> Iterator[tuple[int, int, int]]:
+    """
+    Yield the key of each element, where it starts and where it stops, as far as they are whole and plain.
+
+    Parameters
+    ----------
+    data
+        A header, or the beginning of one.
+    position
+        Where its first element starts.
+    implicit
+        Whether elements are in implicit VR.
+    """
+    size = len(data)
+    while position < size:
+        try:
+            tag, vr, value, length = _element_header(data, position, implicit=implicit)
+            if tag in _PIXELS:
+                return
+            stop = value + length
+            if length == UNDEFINED:
+                if vr not in {b"", b"SQ", b"UN"}:
+                    return
+                stop = _sequence_end(data, value, implicit=vr != b"SQ", depth=1)
+        except (StructError, UnusualHeaderError):
+            return
+        if stop > size:
+            return
+        yield (tag & 0xFFFF) << 16 | tag >> 16, position, stop
+        position = stop
 
 
 Element = tuple[int, bytes, int, int, int, int]

@@ -10,7 +10,7 @@ from weakref import WeakValueDictionary
 
 from loadstone import FetchError, IntegrityError, InvalidIdError, StashKey
 from loadstone.files import FileState
-from loadstone_wado.blobs import FileBlob, HeadBlob
+from loadstone_wado.blobs import FileBlob, HeadBlob, open_descriptor, read_descriptor, unreadable
 from loadstone_wado.frames import FrameReader
 from loadstone_wado.headers import read_dataset
 from loadstone_wado.instance import Instance
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
     from loadstone import LoadContext, Settings
+    from loadstone_wado.likeness import Likeness
 
 __all__ = ["StoredObject", "file_status", "is_dicomdir", "known_objects", "stored_object"]
 
@@ -44,10 +45,14 @@ def open_unchanged(state: FileState) -> FileBlob:
     blob = FileBlob(state.path)
     if not state.is_of(blob.status):
         blob.close()
-        raise IntegrityError(
-            "the file was written anew while it was being loaded", source=state.path, hint="Load it again."
-        )
+        raise _written_anew(state)
     return blob
+
+
+def _written_anew(state: FileState) -> IntegrityError:
+    return IntegrityError(
+        "the file was written anew while it was being loaded", source=state.path, hint="Load it again."
+    )
 
 
 class ClosedFile:
@@ -67,8 +72,16 @@ class ClosedFile:
 
     def readinto(self, offset: int, target: memoryview) -> int:
         """Read from `offset` on into `target`; raises as `open_unchanged`."""
-        with open_unchanged(self._state) as blob:
-            return blob.readinto(offset, target)
+        state = self._state
+        descriptor = open_descriptor(state.path)
+        try:
+            if not state.is_of(os.fstat(descriptor)):
+                raise _written_anew(state)
+            return read_descriptor(descriptor, offset, target)
+        except OSError as error:
+            raise unreadable(error, state.path) from error
+        finally:
+            os.close(descriptor)
 
 
 class StoredObject:
@@ -105,7 +118,9 @@ class StoredObject:
             return cls.of(blob, settings)
 
     @classmethod
-    def of(cls, blob: FileBlob | HeadBlob, settings: Settings) -> StoredObject:
+    def of(
+        cls, blob: FileBlob | HeadBlob, settings: Settings, likeness: Likeness | None = None
+    ) -> StoredObject:
         """Read the header of an open file; errors as `read`."""
         path = blob.source
 
@@ -113,7 +128,8 @@ class StoredObject:
             with FileBlob(path) as again:
                 return read_dataset(again)
 
-        return cls(Instance.from_blob(blob, settings, dataset=dataset), FileState.of(path, blob.status))
+        instance = Instance.from_blob(blob, settings, dataset=dataset, likeness=likeness)
+        return cls(instance, FileState.of(path, blob.status))
 
     @property
     def nbytes(self) -> int:

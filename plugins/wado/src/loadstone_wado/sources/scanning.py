@@ -8,15 +8,17 @@ after milliseconds, but many questions at a time: which of both it is shows whil
 from __future__ import annotations
 
 import time
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from loadstone import LoadstoneError
 from loadstone_wado.blobs import FileBlob, HeadBlob
 from loadstone_wado.headers import FIRST_BYTES
+from loadstone_wado.likeness import Likeness
 from loadstone_wado.sources.file import StoredObject, known_objects
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from loadstone import LoadContext
 
@@ -54,62 +56,74 @@ def read_headers(paths: Sequence[str], context: LoadContext) -> Iterator[Found]:
     LoadCancelled
         If nobody waits for it any more.
     """
-    known = known_objects(context)
+    reader = _HeaderReader(context)
     position = 0
     while position < len(paths):
         piece = paths[position : position + TRIAL]
         position += len(piece)
-        found, is_slow = _timed(piece, known, context)
+        found, is_slow = _timed(piece, reader)
         yield from found
         if is_slow:
-            yield from _read_side_by_side(paths[position:], known, context)
+            yield from _read_side_by_side(paths[position:], reader, context)
             return
 
 
-def _timed(
-    paths: Sequence[str], known: Mapping[str, StoredObject], context: LoadContext
-) -> tuple[list[Found], bool]:
+def _timed(paths: Sequence[str], reader: _HeaderReader) -> tuple[list[Found], bool]:
     """Read some headers, and say whether most of them had to be waited for; a busy machine delays a few."""
     found: list[Found] = []
-    slow = 0
-    started, computed = time.perf_counter(), time.thread_time()
+    clock = time.perf_counter
+    computed, moments = time.thread_time(), [clock()]
     for path in paths:
-        begun = time.perf_counter()
-        found += _read([path], known, context)
-        slow += time.perf_counter() - begun > SLOW_SECONDS
-    taken = time.perf_counter() - started
+        found.append(reader.read(path))
+        moments.append(clock())
+    taken = moments[-1] - moments[0]
     waited = taken - (time.thread_time() - computed)
+    slow = sum([behind - before > SLOW_SECONDS for before, behind in pairwise(moments)])
     return found, 2 * slow > len(paths) and waited > MOSTLY * taken
 
 
-def _read_side_by_side(
-    paths: Sequence[str], known: Mapping[str, StoredObject], context: LoadContext
-) -> Iterator[Found]:
+def _read_side_by_side(paths: Sequence[str], reader: _HeaderReader, context: LoadContext) -> Iterator[Found]:
     jobs = [
-        context.submit(_read, paths[start : start + BATCH], known, context, computes=False)
+        context.submit(reader.read_all, paths[start : start + BATCH], computes=False)
         for start in range(0, len(paths), BATCH)
     ]
     for job in jobs:
         yield from job.result()
 
 
-def _read(paths: Sequence[str], known: Mapping[str, StoredObject], context: LoadContext) -> list[Found]:
-    found = []
-    for path in paths:
+class _HeaderReader:
+    """Reads headers, and looks only once at what they have in common; may be used by several threads."""
+
+    __slots__ = ("_context", "_known", "_likeness", "_settings")
+
+    def __init__(self, context: LoadContext) -> None:
+        self._context = context
+        self._settings = context.settings
+        self._known = known_objects(context)
+        self._likeness = Likeness()
+
+    def read_all(self, paths: Sequence[str]) -> list[Found]:
+        """Say what each file is."""
+        return [self.read(path) for path in paths]
+
+    def read(self, path: str) -> Found:
+        """Say what a file is."""
+        context = self._context
         context.raise_if_cancelled()
-        found.append(_header(path, known.get(path), context))
-    return found
-
-
-def _header(path: str, known: StoredObject | None, context: LoadContext) -> Found:
-    if known is not None and known.state.current():
-        return known
-    try:
-        with FileBlob(path) as file:
-            blob = HeadBlob(file, FIRST_BYTES)
-            return StoredObject.of(blob, context.settings) if _looks_like_dicom(blob.head) else None
-    except LoadstoneError as error:
-        return error
+        known = self._known.get(path)
+        if known is not None and known.state.current():
+            context.note(known.state)
+            return known
+        try:
+            with FileBlob(path) as file:
+                blob = HeadBlob(file, FIRST_BYTES)
+                if not _looks_like_dicom(blob.head):
+                    return None
+                found = StoredObject.of(blob, self._settings, self._likeness)
+        except LoadstoneError as error:
+            return error
+        context.note(found.state)
+        return found
 
 
 def _looks_like_dicom(head: bytes) -> bool:
