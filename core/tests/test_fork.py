@@ -210,6 +210,39 @@ assert loadstone.load_image("forking:1").pixels[0, 0] == 1
     assert_fine(done)
 
 
+def test_a_fork_while_all_cores_decode_leaves_the_child_its_own() -> None:
+    """The threads that hold permits are not in the child: it waits for none of them."""
+    done = run("""
+from loadstone.settings import cores
+
+def decoding(image_id, context):
+    with context.computing():
+        return number(image_id, context)
+
+def hanging(image_id, context):
+    with context.computing():
+        holding.release()
+        go.wait()
+        return number(image_id, context)
+
+loadstone.register_image_loader("decoding", decoding)
+loadstone.register_image_loader("hanging", hanging)
+holding, go = threading.Semaphore(0), threading.Event()
+handles = [loadstone.request_image(f"hanging:{n}") for n in range(cores())]
+for _ in handles:
+    holding.acquire()
+
+def work():
+    assert loadstone.load_image("decoding:5").pixels[0, 0] == 5
+
+assert in_child(work) == 0
+go.set()
+assert [handle.result().pixels[0, 0] for handle in handles] == list(range(cores()))
+""")
+
+    assert_fine(done)
+
+
 WORKER = """
 import sys
 import multiprocessing

@@ -11,6 +11,8 @@ from core.tests.builders import WAIT, until
 from loadstone.cancel import CancelToken
 from loadstone.errors import LoadCancelled
 from loadstone.permits import Gate, Permits, permits_given_back
+from loadstone.pools import RequestType
+from loadstone.settings import cores
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -145,3 +147,93 @@ def test_an_error_gives_all_permits_back() -> None:
         raise ValueError("bad")
 
     assert permits.gate("file").inside == permits.gate("compute").inside == 0
+
+
+class TestSeveralSessions:
+    """Sessions that may use all cores share them."""
+
+    def test_together_they_compute_no_more_at_a_time_than_one(self) -> None:
+        """Who comes to full cores waits, whichever session holds them."""
+        one, other = Permits(lambda _: cores()), Permits(lambda _: cores())
+        whole = one._share._whole
+        for _ in range(cores()):
+            one.gate("compute").acquire((0, 0))
+        admitted = threading.Event()
+
+        def compute() -> None:
+            with other.hold("compute", (0, 0)):
+                admitted.set()
+
+        thread = threading.Thread(target=compute, daemon=True)
+        thread.start()
+        until(lambda: whole._queue)
+
+        assert (one.gate("compute").inside, other.gate("compute").inside) == (cores(), 0)
+        assert not admitted.is_set()
+        for _ in range(cores()):
+            one.gate("compute").release()
+        thread.join(WAIT)
+        assert admitted.is_set()
+        assert whole.inside == 0
+
+    def test_the_more_urgent_one_is_admitted_first(self) -> None:
+        """Types and priorities count across sessions."""
+        sessions = [Permits(lambda _: cores()) for _ in range(3)]
+        gates = [permits.gate("compute") for permits in sessions]
+        whole = sessions[0]._share._whole
+        for _ in range(cores()):
+            gates[0].acquire((0, 0))
+        admitted = list[int]()
+
+        def compute(number: int, order: tuple[int, int]) -> None:
+            with sessions[number].hold("compute", order):
+                admitted.append(number)
+
+        late = (1, (RequestType.PREFETCH, 0)), (2, (RequestType.INTERACTION, 5))
+        threads = [threading.Thread(target=compute, args=each, daemon=True) for each in late]
+        for count, thread in enumerate(threads, 1):
+            thread.start()
+            until(lambda count=count: len(whole._queue) == count)  # type: ignore[misc] # mypy #12557
+        gates[0].release()
+        for thread in threads:
+            thread.join(WAIT)
+        for _ in range(cores() - 1):
+            gates[0].release()
+
+        assert admitted == [2, 1]
+        assert whole.inside == 0
+
+    def test_who_asks_for_another_number_has_permits_of_its_own(self) -> None:
+        """A number that was chosen is kept, however busy others are; chosen later, it counts from then on."""
+        limit = cores()
+        one, other = Permits(lambda _: cores()), Permits(lambda _: limit)
+        for _ in range(cores()):
+            one.gate("compute").acquire((0, 0))
+        limit = cores() + 1
+        other.update()
+
+        with other.hold("compute", (0, 0)):
+            assert other.gate("compute").inside == 1
+        for _ in range(cores()):
+            one.gate("compute").release()
+        limit = cores()
+        other.update()
+        assert other.gate("compute") is other._share
+
+    def test_one_that_ends_leaves_its_cores_to_the_others(self) -> None:
+        """A loader that hangs holds up nobody once its session is closed, nor when it returns after all."""
+        one, other = Permits(lambda _: cores()), Permits(lambda _: cores())
+        gate, whole = one.gate("compute"), one._share._whole
+        hold = one.hold("compute", (0, 0))
+        hold.__enter__()
+        for _ in range(cores() - 1):
+            gate.acquire((0, 0))
+        one.end()
+        with other.hold("compute", (0, 0)):
+            inside = whole.inside
+            hold.__exit__(None, None, None)
+            with one.hold("compute", (0, 0)):
+                pass
+
+            assert inside == whole.inside == 1
+        assert whole.inside == 0

@@ -18,6 +18,7 @@ import loadstone
 from core.tests.builders import WAIT, Paused, flat, make_session, until
 from loadstone import CacheFullError, Image, LoadCancelled, LoadstoneError, RequestType, Session
 from loadstone.events import ImageLoaded
+from loadstone.settings import cores
 from loadstone.stash import StashKey
 
 if TYPE_CHECKING:
@@ -191,6 +192,60 @@ def test_limits_can_be_changed_while_it_runs() -> None:
         assert session.pool.limit(RequestType.INTERACTION, "file") == session.settings.file_permits
         with pytest.raises(ValueError, match="at least 1"):
             session.set_limit(RequestType.PREFETCH, 0)
+
+
+def test_several_sessions_decode_no_more_at_a_time_than_there_are_cores() -> None:
+    """Sessions with the default settings share the cores, and all loads end."""
+    go, lock, computing = threading.Event(), threading.Lock(), list[str]()
+
+    def decoding(image_id: ImageId, context: LoadContext) -> Image:
+        with context.computing():
+            with lock:
+                computing.append(image_id.rest)
+            assert go.wait(WAIT)
+            return flat(1)
+
+    with (
+        make_session({"decoding": decoding}) as one,
+        make_session({"decoding": decoding}) as two,
+        make_session({"decoding": decoding}) as three,
+    ):
+        each = cores() + 1
+        ids = [f"decoding:{number}" for number in range(each)]
+        handles = [session.request_image(name) for session in (one, two, three) for name in ids]
+        until(lambda: len(one.permits._share._whole._queue) == 3 * each - cores())
+
+        assert len(computing) == cores()
+        go.set()
+        assert [handle.result(WAIT).pixels[0, 0] for handle in handles] == [1] * 3 * each
+        assert one.permits._share._whole.inside == 0
+
+
+@pytest.mark.timeout(30)
+def test_loads_through_three_sessions_end_on_one_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A load that decodes waits for a load of another session: the one permit goes to whoever works."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0}, raising=False)
+
+    def through(inner: Session) -> Callable[[ImageId, LoadContext], Image]:
+        def load(image_id: ImageId, context: LoadContext) -> Image:
+            with context.computing():
+                return flat(1 + inner.load_image(f"number:{image_id.rest}").pixels[0, 0])
+
+        return load
+
+    limits: dict[str, Any] = {"host_permits": 1, "file_permits": 1}
+    with make_session(**limits) as lowest:
+        with (
+            make_session({"number": through(lowest)}, **limits) as middle,
+            make_session({"number": through(middle)}, **limits) as top,
+        ):
+            handles = [top.request_image(f"number:{number}") for number in range(5)]
+            others = [middle.request_image(f"number:{number}") for number in range(5, 10)]
+
+            assert [handle.result(WAIT).pixels[0, 0] for handle in handles] == [2, 3, 4, 5, 6]
+            assert [handle.result(WAIT).pixels[0, 0] for handle in others] == [6, 7, 8, 9, 10]
+        assert lowest.settings.compute_permits == 1
+        assert top.permits.gate("compute") is top.permits._share
 
 
 def test_it_refuses_to_be_pickled_or_copied() -> None:

@@ -314,7 +314,7 @@ class LoadContext:
         return self._noted.get(path)
 
     def computing(self) -> AbstractContextManager[None]:
-        """Hold one of the permits to decode; they are as many as there are cores."""
+        """Hold one of the permits to decode: as many as there are cores, of all sessions together."""
         return self.session.permits.hold("compute", current_order(), self._load.token)
 
     def reading(self) -> AbstractContextManager[None]:

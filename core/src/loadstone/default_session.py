@@ -7,6 +7,7 @@ import sys
 import threading
 
 from loadstone.imports_in_flight import wait_for_imports
+from loadstone.permits import forget_shared_permits
 from loadstone.session import Session, sessions
 from loadstone.settings import Settings
 from loadstone.waiting import current_load, forget_strands
@@ -46,6 +47,7 @@ def _start_anew() -> None:
     global _default, _default_lock
     _default, _default_lock = None, threading.Lock()
     forget_strands()
+    forget_shared_permits()
     for session in tuple(sessions):
         _inherited_sessions.append(session)
         session.forked()

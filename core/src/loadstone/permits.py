@@ -4,6 +4,9 @@ Permits: how many may do one kind of thing at a time, in order of priority.
 A retrieval needs one of its host and type, a file read and a decode one of their own. Limits of one never
 deadlock: a worker that waits for another load gives its permits back for that time, and several permits are
 always taken in one order (host, file, compute), for which those that come later are given back for a moment.
+
+Cores belong to the process: sessions that may use all of them take their permits to compute from one gate, so
+that several sessions together decode no more at a time than one.
 """
 
 from __future__ import annotations
@@ -14,7 +17,9 @@ import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from loadstone.settings import cores
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator, Sequence
@@ -22,7 +27,9 @@ if TYPE_CHECKING:
 
     from loadstone.cancel import CancelToken
 
-__all__ = ["Gate", "Order", "Permits", "permits_given_back"]
+__all__ = ["Gate", "Order", "Permits", "forget_shared_permits", "permits_given_back"]
+
+COMPUTE: Final = "compute"
 
 Order = tuple[int, int]
 """(type, priority): lower goes first, equal ones in order of arrival."""
@@ -113,6 +120,63 @@ class Gate:
             waiter.wake.set()
 
 
+_of_the_process = Gate(1, (2, "of all sessions"))
+"""What sessions compute by that may use all cores; its limit is set when one of them asks."""
+
+
+def forget_shared_permits() -> None:
+    """Start anew in a forked child: the threads that hold permits are the parent's."""
+    global _of_the_process  # noqa: PLW0603 - the one gate of the process
+    _of_the_process = Gate(1, _of_the_process.rank)
+
+
+class _Share(Gate):
+    """
+    The part of one session in the gate of the process.
+
+    A loader that hangs keeps its permit, but not beyond the end of its session: others would wait for it.
+    """
+
+    def __init__(self) -> None:
+        self._whole = _of_the_process
+        super().__init__(self._whole.limit, self._whole.rank)
+        self._ended = False
+
+    @property
+    def limit(self) -> int:
+        """How many may be inside, of all sessions together."""
+        return self._whole.limit
+
+    @limit.setter
+    def limit(self, limit: int) -> None:
+        self._whole.limit = limit
+
+    def acquire(self, order: Order, token: CancelToken | None = None) -> None:
+        """Wait for a place, as in every gate."""
+        self._whole.acquire(order, token)
+        with self._lock:
+            self._inside += 1
+            ended = self._ended
+        if ended:
+            self.end()
+
+    def release(self) -> None:
+        """Give the place to the next, of whatever session."""
+        with self._lock:
+            if not self._inside:
+                return
+            self._inside -= 1
+        self._whole.release()
+
+    def end(self) -> None:
+        """Give all places back, also of those who will never come out."""
+        with self._lock:
+            self._ended = True
+            left_behind, self._inside = self._inside, 0
+        for _ in range(left_behind):
+            self._whole.release()
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Permit:
     gate: Gate
@@ -143,20 +207,37 @@ class Permits:
         self._limit_of = limit_of
         self._lock = threading.Lock()
         self._gates: dict[Hashable, Gate] = {}
+        self._share = _Share()
 
     def gate(self, key: Hashable) -> Gate:
         """Return the gate of that key."""
         gate = self._gates.get(key)
         if gate is None:
             with self._lock:
-                gate = self._gates.setdefault(key, Gate(self._limit_of(key), _rank(key)))
+                gate = self._gates.get(key)
+                if gate is None:
+                    gate = self._gates[key] = self._with_limit(key, None)
         return gate
 
     def update(self) -> None:
         """Give every gate the limit that it would be made with now."""
         with self._lock:
             for key, gate in self._gates.items():
-                gate.limit = self._limit_of(key)
+                self._gates[key] = self._with_limit(key, gate)
+
+    def _with_limit(self, key: Hashable, gate: Gate | None) -> Gate:
+        """Return the gate for what the key may have now; whoever is inside another one leaves by that."""
+        limit = self._limit_of(key)
+        if key == COMPUTE and limit == cores():
+            gate = self._share
+        elif gate is None or gate is self._share:
+            gate = Gate(limit, _rank(key))
+        gate.limit = limit
+        return gate
+
+    def end(self) -> None:
+        """Leave the cores to other sessions."""
+        self._share.end()
 
     def hold(
         self, key: Hashable, order: Order, token: CancelToken | None = None
@@ -195,7 +276,7 @@ class _Hold:
 
 
 def _rank(key: Hashable) -> tuple[int, str]:
-    return {"file": 1, "compute": 2}.get(str(key), 0), str(key)
+    return {"file": 1, COMPUTE: 2}.get(str(key), 0), str(key)
 
 
 @contextmanager

@@ -493,6 +493,7 @@ class Session:
         deadline = time.monotonic() + CLOSE_SECONDS
         self.pool.close(CLOSE_SECONDS)
         self.loop.close(max(0.0, deadline - time.monotonic()))
+        self.permits.end()
         self.cache.close()
         self.views.clear()
         self.stash.clear()

@@ -12,7 +12,7 @@ from loadstone.errors import LoadstoneError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Settings", "memory_limit"]
+__all__ = ["Settings", "cores", "memory_limit"]
 
 MIB = 2**20
 
@@ -34,7 +34,8 @@ def _quarter_of_memory() -> int:
     return memory_limit() // 4
 
 
-def _cores() -> int:
+def cores() -> int:
+    """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -51,8 +52,8 @@ class Settings:
     """Budget for images, sources and volumes together; default a quarter of the cgroup's or host's memory."""
     worker_cache_bytes: int = 256 * MIB
     """The budget of the default session in a child of `multiprocessing`, which has many; if it is less."""
-    compute_permits: int = field(default_factory=_cores)
-    """Decodes at a time; default the cores."""
+    compute_permits: int = field(default_factory=cores)
+    """Decodes at a time; default the cores, which all sessions share that do not ask for another number."""
     file_permits: int = 32
     """File reads at a time, for each request type; many, because of network disks."""
     host_permits: int = 20
