@@ -6,20 +6,28 @@ import argparse
 import importlib.metadata
 import os
 import platform
+from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from tests.bench.cold import cold_contests
 from tests.bench.contest import run
 from tests.bench.dicomweb import latency_contests, nginx_contests, orthanc_contests, series_contests
 from tests.bench.folders import codec_contests, folder_contests
 from tests.bench.images import image_contests
+from tests.bench.monai import monai_contests
 from tests.bench.multiframe import multiframe_contests
 from tests.bench.nifti import nifti_contests
 from tests.bench.progressive import progressive_contests
 from tests.bench.scanning import scan_contests
 from tests.bench.table import HEAD, markdown, row
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 PARTS = {
     "folder": folder_contests,
+    "cold": cold_contests,
     "codecs": codec_contests,
     "multiframe": multiframe_contests,
     "scan": scan_contests,
@@ -30,6 +38,7 @@ PARTS = {
     "nginx": nginx_contests,
     "nifti": nifti_contests,
     "images": image_contests,
+    "monai": monai_contests,
 }
 LIBRARIES = (
     "loadstone",
@@ -46,6 +55,7 @@ LIBRARIES = (
     "Pillow",
     "imageio",
 )
+OPTIONAL_LIBRARIES = ("monai", "torch", "itk")
 
 
 def main() -> None:
@@ -59,7 +69,7 @@ def main() -> None:
     parser.add_argument("--markdown", type=Path, help="a file for the same table, with the versions")
     wishes = parser.parse_args()
     machine = f"Python {platform.python_version()}, {os.cpu_count()} cores"
-    about = f"{machine}; {wishes.pairs} runs of each in turn; {', '.join(map(_version, LIBRARIES))}"
+    about = f"{machine}; {wishes.pairs} runs of each in turn; {', '.join(_versions())}"
     print(about, HEAD, sep="\n\n")
     outcomes = []
     for part in wishes.parts or PARTS:
@@ -70,8 +80,9 @@ def main() -> None:
         wishes.markdown.write_text(markdown(about, outcomes), encoding="utf-8")
 
 
-def _version(name: str) -> str:
-    return f"{name} {importlib.metadata.version(name)}"
+def _versions() -> Iterator[str]:
+    for name in (*LIBRARIES, *filter(find_spec, OPTIONAL_LIBRARIES)):
+        yield f"{name} {importlib.metadata.version(name)}"
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from http.client import HTTPConnection
@@ -19,6 +18,7 @@ import pydicom
 import requests
 from dicomweb_client import DICOMwebClient
 
+from tests.bench import bare
 from tests.bench.contest import Contest
 from tests.bench.folders import loaded
 from tests.bench.kept import kept_folder
@@ -49,12 +49,14 @@ def series_contests(root: Path) -> Iterator[Contest]:
     """From the embedded server in another process."""
     folder = ct_folder(root, "1 kB")
     with serving(folder) as (url, study, series):
+        place = f"{url}/studies/{study}/series/{series}"
         yield Contest(
             "WADO-RS series of 300, embedded server",
             "dicomweb-client",
-            partial(loaded, f"wadors:{url}/studies/{study}/series/{series}"),
+            partial(loaded, f"wadors:{place}"),
             partial(_iter_series, url, study, series),
             GOALS["raw"],
+            _limits(place, folder),
         )
 
 
@@ -66,7 +68,7 @@ def latency_contests(root: Path) -> Iterator[Contest]:
             "the same with 20 ms of latency",
             f"{IN_FLIGHT} sockets",
             partial(loaded, f"wadors:{url}/studies/{study}/series/{series}"),
-            partial(_sockets, url, _frame_paths(folder)),
+            partial(_sockets, url, _frame_paths(folder), IN_FLIGHT),
             GOAL_LATENCY,
         )
 
@@ -80,11 +82,14 @@ def orthanc_contests(root: Path) -> Iterator[Contest]:
         folder = ct_folder(root, "1 kB", syntax)
         with _orthanc(folder) as (url, study, series):
             work = f"WADO-RS series of 300, Orthanc, {syntax}"
-            ours = partial(loaded, f"wadors:{url}/studies/{study}/series/{series}")
-            yield Contest(work, "dicomweb-client", ours, partial(_iter_series, url, study, series), goal)
+            place = f"{url}/studies/{study}/series/{series}"
+            ours, limits = partial(loaded, f"wadors:{place}"), _limits(place, folder, syntax)
+            yield Contest(
+                work, "dicomweb-client", ours, partial(_iter_series, url, study, series), goal, limits
+            )
             if syntax == "raw":
                 frames = partial(_frame_by_frame, url, study, series, folder)
-                yield Contest(work, "… its default", ours, frames, GOAL_FRAMES)
+                yield Contest(work, "… its default", ours, frames, GOAL_FRAMES, limits)
 
 
 def nginx_contests(root: Path) -> Iterator[Contest]:
@@ -100,13 +105,24 @@ def nginx_contests(root: Path) -> Iterator[Contest]:
             publish = partial(nginx.publish, folder, whole_series=whole_series)
             published = kept_folder(root, f"nginx-{syntax}{'' if whole_series else '-frames'}", publish)
             with nginx.serving(published) as url:
+                limits = _limits(f"{url}/{place}", folder, syntax)
+                if syntax == "raw" and not whole_series:
+                    limits = [partial(_sockets, url, _frame_paths(folder), threads) for threads in (1, 4)]
                 yield Contest(
                     f"WADO-RS series of 300, nginx, {syntax}{name}",
                     "requests",
                     partial(loaded, f"wadors:{url}/{place}"),
                     partial(_over_requests, f"{url}/{place}", _DECODE[syntax], THREADS[syntax]),
                     goal,
+                    limits,
                 )
+
+
+def _limits(series: str, folder: Path, syntax: str = "raw") -> list[Callable[[], object]]:
+    """Return what receives the series in one answer, or decodes what is in memory: that takes longer."""
+    if syntax == "raw":
+        return [partial(bare.receive, series)]
+    return [partial(bare.decode, bare.frames_of(folder.glob("*.dcm")), syntax)]
 
 
 @contextmanager
@@ -155,8 +171,7 @@ def _over_requests(
         body = local.session.get(f"{series}/instances/{uid}/frames/1").content
         decode(body[body.index(b"\r\n\r\n") + 4 : body.rindex(b"\r\n--")], volume[index])
 
-    with ThreadPoolExecutor(threads) as workers:
-        list(workers.map(fetch, range(len(described))))
+    bare.spread(fetch, range(len(described)), threads)
     return volume.view(np.int16) + np.int16(-1024)
 
 
@@ -183,8 +198,8 @@ def _frame_paths(folder: Path) -> list[str]:
     return [f"{series}/instances/{uid}/frames/1" for uid in _in_order(folder)]
 
 
-def _sockets(url: str, paths: list[str]) -> npt.NDArray[Any]:
-    """Ask for one frame after the other on each of 20 connections: what the latency allows at best."""
+def _sockets(url: str, paths: list[str], connections: int) -> npt.NDArray[Any]:
+    """Ask for one frame after the other on each connection: what the latency allows at best."""
     parts = urlsplit(url)
     volume = np.zeros((len(paths), SIZE, SIZE), np.int16)
     local = threading.local()
@@ -198,6 +213,5 @@ def _sockets(url: str, paths: list[str]) -> npt.NDArray[Any]:
         frame = np.frombuffer(body, "<u2", SIZE * SIZE, start)
         np.subtract(frame.reshape(SIZE, SIZE).view(np.int16), 1024, out=volume[index])
 
-    with ThreadPoolExecutor(IN_FLIGHT) as threads:
-        list(threads.map(fetch, range(len(paths))))
+    bare.spread(fetch, range(len(paths)), connections)
     return volume

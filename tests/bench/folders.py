@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import os
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import highdicom
-import imagecodecs
 import numpy as np
 import numpy.typing as npt
 import pydicom
 import SimpleITK
-from pydicom.encaps import generate_frames
 
 import loadstone
+from tests.bench import bare
 from tests.bench.contest import Contest
 from tests.bench.phantom import HEADERS, ct_folder
 
@@ -23,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-__all__ = ["codec_contests", "folder_contests", "loaded", "pydicom_volume", "simpleitk_volume"]
+__all__ = ["bare_reads", "codec_contests", "folder_contests", "loaded", "pydicom_volume", "simpleitk_volume"]
 
 GOALS = {"1 kB": 5.0, "16 kB": 3.5, "150 kB": 3.5}
 """Against pydicom."""
@@ -34,13 +31,6 @@ CODEC_GOALS = {
     "JPEG-LS": ("SimpleITK", 2.2),
     "HTJ2K": ("pydicom", 5.0),
     "JPEG 2000": ("SimpleITK", 1.2),
-}
-_DECODE: dict[str, Callable[..., object]] = {
-    "RLE": imagecodecs.dicomrle_decode,
-    "JPEG lossless": imagecodecs.jpeg8_decode,
-    "JPEG-LS": imagecodecs.jpegls_decode,
-    "HTJ2K": imagecodecs.htj2k_decode,
-    "JPEG 2000": imagecodecs.jpeg2k_decode,
 }
 
 
@@ -56,10 +46,10 @@ def folder_contests(root: Path) -> Iterator[Contest]:
         folder = ct_folder(root, header)
         ours = partial(loaded, f"dicomfile:{folder}")
         work = f"folder of 300 slices, headers of {header}"
-        bare = partial(_bare_reads, folder)
-        yield Contest(work, "pydicom", ours, partial(pydicom_volume, folder), GOALS[header], bare)
-        yield Contest(work, "SimpleITK", ours, partial(simpleitk_volume, folder), GOAL_SIMPLEITK, bare)
-        yield Contest(work, "highdicom", ours, partial(_highdicom_volume, folder), None, bare)
+        limits = bare_reads(folder)
+        yield Contest(work, "pydicom", ours, partial(pydicom_volume, folder), GOALS[header], limits)
+        yield Contest(work, "SimpleITK", ours, partial(simpleitk_volume, folder), GOAL_SIMPLEITK, limits)
+        yield Contest(work, "highdicom", ours, partial(_highdicom_volume, folder), None, limits)
 
 
 def codec_contests(root: Path) -> Iterator[Contest]:
@@ -73,8 +63,14 @@ def codec_contests(root: Path) -> Iterator[Contest]:
             partial(loaded, f"dicomfile:{folder}"),
             partial(peers[peer], folder),
             goal,
-            partial(_bare_codec, _frames(folder), syntax),
+            (partial(bare.decode, bare.frames_of(folder.glob("*.dcm")), syntax),),
         )
+
+
+def bare_reads(folder: Path) -> list[Callable[[], object]]:
+    """Return what reads the end of each file into one array, on one thread and on all cores."""
+    places = bare.places_of(sorted(folder.glob("*.dcm")))
+    return [partial(bare.read, places, threads) for threads in (1, bare.CORES)]
 
 
 def pydicom_volume(folder: Path) -> npt.NDArray[Any]:
@@ -97,38 +93,3 @@ def _highdicom_volume(folder: Path) -> npt.NDArray[Any]:
     """Read with pydicom, let highdicom sort, scale and stack; its first slice is our last."""
     files = [pydicom.dcmread(path) for path in folder.glob("*.dcm")]
     return highdicom.get_volume_from_series(files, dtype=np.float32).array[::-1]
-
-
-def _bare_reads(folder: Path) -> npt.NDArray[Any]:
-    """Read the end of each file into one array, knowing everything already."""
-    paths = sorted(folder.glob("*.dcm"))
-    volume = np.zeros((len(paths), 512, 512), np.int16)
-    for path, target in zip(paths, volume, strict=True):
-        descriptor = os.open(path, os.O_RDONLY)
-        os.preadv(descriptor, [target.reshape(-1).view(np.uint8).data], path.stat().st_size - target.nbytes)
-        os.close(descriptor)
-        np.subtract(target, 1024, out=target)
-    return volume
-
-
-def _frames(folder: Path) -> list[bytes]:
-    return [
-        next(generate_frames(pydicom.dcmread(path).PixelData, number_of_frames=1))
-        for path in folder.glob("*.dcm")
-    ]
-
-
-def _bare_codec(frames: list[bytes], syntax: str) -> npt.NDArray[Any]:
-    """Decode frames that are in memory, on all cores."""
-    volume = np.zeros((len(frames), 512, 512), np.uint16)
-
-    def decode(pair: tuple[bytes, npt.NDArray[Any]]) -> None:
-        frame, target = pair
-        if syntax == "RLE":
-            _DECODE[syntax](frame, "<u2", out=target.reshape(-1).view(np.uint8))
-        else:
-            _DECODE[syntax](frame, out=target)
-
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
-        list(threads.map(decode, zip(frames, volume, strict=True)))
-    return volume

@@ -33,7 +33,7 @@ def image_contests(root: Path) -> Iterator[Contest]:
     folder = kept_folder(root, "images", _write)
     for name, (work, goal, decode) in FILES.items():
         file = folder / name
-        bare = partial(decode, file.read_bytes())
+        bare = [partial(decode, file.read_bytes())]
         yield Contest(work, "Pillow", partial(_loaded, f"web:{file}"), partial(_pillow, file), goal, bare)
         yield Contest(work, "imageio", partial(_loaded, f"web:{file}"), partial(imread, file), None, bare)
 

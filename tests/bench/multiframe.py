@@ -11,12 +11,13 @@ import pydicom
 from pydicom.pixels import pixel_array
 
 import loadstone
+from tests.bench import bare
 from tests.bench.contest import Contest
 from tests.bench.folders import loaded
-from tests.bench.phantom import enhanced_file
+from tests.bench.phantom import SLICES, enhanced_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 __all__ = ["multiframe_contests"]
@@ -39,12 +40,22 @@ def multiframe_contests(root: Path) -> Iterator[Contest]:
             partial(loaded, f"dicomfile:{file}"),
             partial(_pydicom_volume, file),
             goal,
+            _limits(file, syntax),
         )
     file = enhanced_file(root, "raw", FRAMES)
     ours = partial(_one_frame, f"dicomfile:{file}?frame={FRAME}")
     work = f"one frame of {FRAMES}"
-    yield Contest(work, "pydicom", ours, partial(_pydicom_frame, file), GOAL_ONE_FRAME)
-    yield Contest(work, "pydicom, index=", ours, partial(_pydicom_index, file), GOAL_INDEX)
+    limits = [partial(bare.read, bare.places_of([file], FRAMES)[FRAME - 1 : FRAME], 1)]
+    yield Contest(work, "pydicom", ours, partial(_pydicom_frame, file), GOAL_ONE_FRAME, limits)
+    yield Contest(work, "pydicom, index=", ours, partial(_pydicom_index, file), GOAL_INDEX, limits)
+
+
+def _limits(file: Path, syntax: str) -> list[Callable[[], object]]:
+    """Return what reads the frames of an object into one array, or decodes them."""
+    if syntax == "raw":
+        places = bare.places_of([file], SLICES)
+        return [partial(bare.read, places, threads) for threads in (1, bare.CORES)]
+    return [partial(bare.decode, bare.frames_of([file], SLICES), syntax)]
 
 
 def _pydicom_volume(file: Path) -> npt.NDArray[Any]:

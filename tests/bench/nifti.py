@@ -12,10 +12,11 @@ import SimpleITK
 from isal import igzip
 
 import loadstone
+from tests.bench.bare import SLICE_BYTES
 from tests.bench.contest import Contest
 from tests.bench.folders import loaded
 from tests.bench.kept import kept_folder
-from tests.bench.phantom import slices
+from tests.bench.phantom import SIZE, SLICES, slices
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +26,7 @@ __all__ = ["nifti_contests"]
 
 AFFINE = np.diag([-0.78125, -0.78125, 1.5, 1.0])
 FMRI = (200, 36, 64, 64)
+HEADER_BYTES = 352
 
 
 def nifti_contests(root: Path) -> Iterator[Contest]:
@@ -33,18 +35,18 @@ def nifti_contests(root: Path) -> Iterator[Contest]:
     for name, goal_simpleitk in (("ct", 0.95), ("fmri", 0.7)):
         file = files / f"{name}.nii.gz"
         whole = partial(loaded, f"nifti:{file}")
-        bare = partial(_inflate, file)
+        bare = [partial(_inflate, file)]
         yield Contest(f"{file.name}, whole", "nibabel", whole, partial(_nibabel, file), 2.2, bare)
         yield Contest(
             f"{file.name}, whole", "SimpleITK", whole, partial(_simpleitk, file), goal_simpleitk, bare
         )
     file = files / "ct.nii.gz"
     first = partial(_first_slice, f"nifti:{file}?frame=0")
-    yield Contest(f"{file.name}, first slice", "nibabel", first, partial(_nibabel_first, file), 40)
+    bare = [partial(_inflate_first, file)]
+    yield Contest(f"{file.name}, first slice", "nibabel", first, partial(_nibabel_first, file), 40, bare)
     file = files / "plain" / "ct.nii"
-    yield Contest(
-        f"{file.name}, whole", "SimpleITK", partial(loaded, f"nifti:{file}"), partial(_simpleitk, file), 1
-    )
+    whole, peer, bare = partial(loaded, f"nifti:{file}"), partial(_simpleitk, file), [partial(_read, file)]
+    yield Contest(f"{file.name}, whole", "SimpleITK", whole, peer, 1, bare)
 
 
 def _write(folder: Path) -> None:
@@ -86,3 +88,17 @@ def _simpleitk(file: Path) -> npt.NDArray[Any]:
 def _inflate(file: Path) -> object:
     inflater: Any = igzip
     return inflater.decompress(file.read_bytes())
+
+
+def _inflate_first(file: Path) -> object:
+    inflater: Any = igzip
+    with inflater.open(file) as inflated:
+        return inflated.read(HEADER_BYTES + SLICE_BYTES)
+
+
+def _read(file: Path) -> object:
+    voxels = np.empty((SLICES, SIZE, SIZE), np.int16)
+    with file.open("rb", buffering=0) as opened:
+        opened.seek(HEADER_BYTES)
+        opened.readinto(voxels.data)
+    return voxels
