@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from contextvars import Context
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -64,8 +65,9 @@ class LoopThread:
         with self._lock:
             if self._loop is None and not self._closed:
                 self._loop = asyncio.new_event_loop()
+                # In a context of its own, as the threads of the pool.
                 self._thread = threading.Thread(
-                    target=_run, args=(self._loop,), name="loadstone-loop", daemon=True
+                    target=Context().run, args=(_run, self._loop), name="loadstone-loop", daemon=True
                 )
                 self._thread.start()
             return self._loop

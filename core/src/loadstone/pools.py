@@ -15,6 +15,7 @@ import logging
 import threading
 import time
 from collections import Counter
+from contextvars import Context
 from dataclasses import dataclass, field
 from enum import Enum, IntEnum, auto
 from typing import TYPE_CHECKING, Any
@@ -190,7 +191,11 @@ class RequestPool:
             self._coming += 1
 
     def _start_thread(self) -> bool:
-        thread = threading.Thread(target=self._work, name=f"{self._name}-worker", daemon=True)
+        # In a context of its own: an interpreter without the lock has threads inherit that of whoever starts
+        # them, here often a worker, whose load would then seem to wait for itself.
+        thread = threading.Thread(
+            target=Context().run, args=(self._work,), name=f"{self._name}-worker", daemon=True
+        )
         self._threads.add(thread)
         try:
             thread.start()
