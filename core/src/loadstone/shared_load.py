@@ -302,6 +302,8 @@ def _left_behind(error: BaseException, identity: str) -> LoadstoneError:
 
 def _run(load: SharedLoad[T], work: Callable[[SharedLoad[T]], T]) -> None:
     """Do the work and settle, whatever it raises; callbacks belong to the load, and may load further."""
+    with load.desk.lock:
+        pass  # whoever starts it holds the lock until it knows its request, which says how urgent it is
     with load.working():
         try:
             load.token.raise_if_cancelled()
