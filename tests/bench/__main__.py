@@ -69,7 +69,7 @@ def main() -> None:
     parser.add_argument("--markdown", type=Path, help="a file for the same table, with the versions")
     wishes = parser.parse_args()
     machine = f"Python {platform.python_version()}, {os.cpu_count()} cores"
-    about = f"{machine}; {wishes.pairs} runs of each in turn; {', '.join(_versions())}"
+    about = f"{machine}; {wishes.pairs} runs of each in turn, 3 of slow ones; {', '.join(_versions())}"
     print(about, HEAD, sep="\n\n")
     outcomes = []
     for part in wishes.parts or PARTS:
