@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadstone.errors import DecodeError
+from loadstone_web import png_bands
 from plugins.web.tests.builders import SIGNATURE, chunk, header_of, ihdr, pixels_of
 
 if TYPE_CHECKING:
@@ -23,6 +24,15 @@ KINDS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16
 SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 ALL_KINDS = [(colour, depth) for colour, depths in KINDS.items() for depth in depths]
 ADAM7 = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
+
+
+@pytest.fixture(autouse=True, scope="module", params=["whole", "bands of 40 bytes"])
+def _ways(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Decode in one piece, as small images are, and in bands, as large ones are."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param != "whole":
+            patch.setattr(png_bands, "_BAND", 40)
+        yield
 
 
 def packed_rows(samples: npt.NDArray[Any], depth: int) -> npt.NDArray[np.uint8]:

