@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Forward"]
 
-_STATE_BYTES = 2**20
+_STATE_BYTES = 2**18
 """What an inflater holds: half for compressed bytes, the rest for its window and its tables."""
 
 

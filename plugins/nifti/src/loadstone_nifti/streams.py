@@ -14,9 +14,10 @@ from gzip import BadGzipFile
 from io import RawIOBase
 from typing import TYPE_CHECKING, Final, cast
 
-from isal import igzip, isal_zlib
+from isal import isal_zlib
 
 from loadstone.errors import IntegrityError, LimitError
+from loadstone_nifti.gzip_members import GZIP_MAGIC, GzipMembers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = ["GZIP_MAGIC", "ContentStream", "beginning", "content", "damaged", "missing", "stream_of"]
 
-GZIP_MAGIC: Final = b"\x1f\x8b"
 _MOST_EXPANSION: Final = 1032
 _PIECE: Final = 2**18
 """Small enough to stay in the processor's cache between inflating and copying."""
@@ -105,7 +105,7 @@ class ContentStream:
         self._taken = 0
         self.place = place
         """Where it comes from."""
-        self._inflate = _opened(raw) if compressed else None
+        self._inflate = GzipMembers(raw) if compressed else None
         self.compressed = compressed
         """Whether the file is gzip-compressed."""
 
@@ -212,7 +212,7 @@ class ContentStream:
         while most > 0 and (count := self._inflated(self._inflate, scratch)):
             most -= count
 
-    def _inflated(self, inflate: igzip.IGzipFile, buffer: memoryview) -> int:
+    def _inflated(self, inflate: GzipMembers, buffer: memoryview) -> int:
         try:
             return inflate.readinto(buffer[:_PIECE])
         except (EOFError, BadGzipFile, _DAMAGED) as error:
@@ -236,10 +236,6 @@ def missing(what: str, got: int, wanted: int, source: str) -> IntegrityError:
         source=source,
         hint="Fetch or copy the file again.",
     )
-
-
-def _opened(raw: _Watched) -> igzip.IGzipFile:
-    return igzip.IGzipFile(fileobj=raw, mode="rb")  # type: ignore[no-untyped-call]
 
 
 def stream_of(opened: Opened, context: LoadContext, piece: int = _RAW_PIECE) -> ContentStream:
