@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field, fields, replace
-from pathlib import Path
+from io import FileIO
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from loadstone.errors import LoadstoneError
@@ -22,10 +22,11 @@ def memory_limit() -> int:
     host = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 8 * 2**30
     for limit in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
         try:
-            text = Path(limit).read_text(encoding="ascii").strip()
+            with FileIO(limit) as file:  # every session asks; text and buffers would take most of the time
+                text = file.read().strip()
         except OSError:
             continue
-        if text.isdecimal():
+        if text.isdigit():
             return min(host, int(text))
     return host
 
@@ -105,15 +106,15 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Refuse what makes no sense, with the name of the field."""
-        for each in fields(self):
-            value = getattr(self, each.name)
-            fits = isinstance(value, _KINDS[str(each.type)]) and not isinstance(value, bool)
+        for name, _, kind in _FIELDS:
+            value = getattr(self, name)
+            fits = isinstance(value, _KINDS[kind]) and not isinstance(value, bool)
             if not fits:
-                raise LoadstoneError(f"the setting {each.name}={value!r} is no {each.type}")
+                raise LoadstoneError(f"the setting {name}={value!r} is no {kind}")
             if isinstance(value, str):
                 continue
-            if not value >= 0 or (value == 0 and each.name not in _MAY_BE_ZERO):
-                raise LoadstoneError(f"the setting {each.name}={value} is too small")
+            if not value >= 0 or (value == 0 and name not in _MAY_BE_ZERO):
+                raise LoadstoneError(f"the setting {name}={value} is too small")
 
     def replace(self, **changes: Any) -> Self:  # noqa: ANN401 - fields of this class
         """Return the settings with some fields changed."""
@@ -142,12 +143,17 @@ class Settings:
         """
         environment = os.environ if environment is None else environment
         values: dict[str, Any] = {}
-        for each in fields(cls):
-            name = f"LOADSTONE_{each.name.upper()}"
-            if name in environment:
-                values[each.name] = _parsed(name, environment[name], str(each.type))
+        for name, variable, kind in _FIELDS:
+            text = environment.get(variable)
+            if text is not None:
+                values[name] = _parsed(variable, text, kind)
         return cls(**(values | overrides))
 
+
+_FIELDS: Final = tuple(
+    (each.name, f"LOADSTONE_{each.name.upper()}", str(each.type)) for each in fields(Settings)
+)
+"""Name, variable and annotation of every field, put together once: every session reads them."""
 
 _KINDS: Final[Mapping[str, tuple[type, ...]]] = {"str": (str,), "int": (int,), "float": (int, float)}
 """What a field may be, by its annotation."""
