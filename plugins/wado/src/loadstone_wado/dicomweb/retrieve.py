@@ -14,6 +14,7 @@ from loadstone_wado.dicomweb.multipart import open_parts, parts_of
 from loadstone_wado.dicomweb.syntax import syntax_of
 from loadstone_wado.frames import EncodedFrame
 from loadstone_wado.instance import Instance
+from loadstone_wado.likeness import Likeness
 from loadstone_wado.part10 import Part10
 
 if TYPE_CHECKING:
@@ -176,10 +177,11 @@ def stream_objects(target: str, url: RsUrl, context: LoadContext) -> Iterator[tu
         refuse_text(stream)
         source, content_type = redact(stream.url), stream.headers.get("Content-Type", "")
         parts = open_parts(stream, content_type, context.settings, source=source, length=stream.length)
+        likeness = Likeness()
         for part in parts:
             try:
                 blob = ArrivingBlob(part, source)
-                instance = Instance.from_blob(blob, context.settings)
+                instance = Instance.from_blob(blob, context.settings, likeness=likeness)
             except LoadCancelled:
                 raise
             except LoadstoneError:
