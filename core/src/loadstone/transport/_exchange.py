@@ -10,6 +10,7 @@ import urllib3
 from loadstone.transport._body import Body, body_of, gunzipped
 from loadstone.transport._failures import WIRE_ERRORS, explained
 from loadstone.transport._flight import Call, Flight
+from loadstone.transport._kept import asked_again
 from loadstone.transport._wire import airborne
 from loadstone.transport.stream import HttpStream
 
@@ -146,17 +147,18 @@ def exchange(
         flight = Flight(call, settings)
         try:
             with airborne(flight):
-                pool.urlopen(
-                    request.method,
-                    str(url) if absolute else url.target,
-                    headers=headers,
-                    retries=_NO_RETRIES,
-                    redirect=False,
-                    assert_same_host=False,
-                    timeout=_timeout(settings.connect_seconds, settings.stall_seconds),
-                    preload_content=False,
-                    decode_content=False,
-                )
+                if not asked_again(pool, request, url, headers, flight):
+                    pool.urlopen(
+                        request.method,
+                        str(url) if absolute else url.target,
+                        headers=headers,
+                        retries=_NO_RETRIES,
+                        redirect=False,
+                        assert_same_host=False,
+                        timeout=_timeout(settings.connect_seconds, settings.stall_seconds),
+                        preload_content=False,
+                        decode_content=False,
+                    )
         except Exception as error:  # noqa: BLE001 - explained and raised
             call.drop()
             if was_idle and flight.lost_idle_connection and isinstance(error, WIRE_ERRORS):

@@ -42,7 +42,9 @@ class _Wire(io.RawIOBase):
         return True
 
     def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]
-        self._sock.settimeout(self._flight.patience())
+        patience = self._flight.patience()
+        if self._sock.gettimeout() != patience:  # setting it asks the system and lets another thread run
+            self._sock.settimeout(patience)
         before = monotonic()
         count = 0
         try:
@@ -106,7 +108,7 @@ class Response(http.client.HTTPResponse):
         connection, self._connection = self._connection, None
         self.close()
         if connection is not None and self._pool is not None:
-            if not reusable:
+            if not reusable or self.will_close:
                 connection.close()
             self._pool._put_conn(connection)
 

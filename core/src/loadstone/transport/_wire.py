@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from loadstone.transport._flight import Call, Flight
 
-__all__ = ["HttpPool", "HttpsPool", "airborne"]
+__all__ = ["HttpPool", "HttpsPool", "airborne", "shut_down"]
 
 _GLANCE_SECONDS: Final = 0.1
 """How often a connection that is not there yet looks whether it is still wanted."""
@@ -126,7 +126,7 @@ def _made(sock: Any) -> None:  # noqa: ANN401 - as below it
 
 
 def _hold(sock: Any) -> None:  # noqa: ANN401 - a socket, or what stands in for one
-    _current().call.hold(partial(_shut_down, sock))
+    _current().call.hold(partial(shut_down, sock))
 
 
 def _answer(connection: HTTPConnection) -> Response:
@@ -136,7 +136,8 @@ def _answer(connection: HTTPConnection) -> Response:
     return cast("Response", http.client.HTTPConnection.getresponse(connection))
 
 
-def _shut_down(sock: Any) -> None:  # noqa: ANN401 - a socket, or what stands in for one
+def shut_down(sock: Any) -> None:  # noqa: ANN401 - a socket, or what stands in for one
+    """End what a socket is doing, from any thread."""
     while not isinstance(sock, socket.socket):  # TLS within TLS wraps a socket
         sock = sock.socket
     # Not SSLSocket's own shutdown: it would take the TLS layer from under the thread that reads.
